@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "s3overlay/thread_pool.h"
+
+#include <pthread.h>
+
+#include <system_error>
+#include <utility>
+
+namespace s3overlay {
+
+ThreadPool::ThreadPool(ThreadPoolOptions options) : options_(std::move(options)) {}
+
+ThreadPool::~ThreadPool() { Stop(); }
+
+bool ThreadPool::TrySubmit(Task task) {
+  MutexLock lock(mu_);
+  if (stopping_ || queue_.size() >= options_.queue_limit) return false;
+  queue_.push_back(std::move(task));
+  if (waiting_ < queue_.size() && threads_.size() < options_.threads) {
+    try {
+      threads_.emplace_back([this] { Work(); });
+    } catch (const std::system_error&) {
+      // No thread to be had. Others will come to the task; without any, nobody would.
+      if (threads_.empty()) {
+        queue_.pop_back();
+        return false;
+      }
+    }
+  }
+  work_available_.Signal();
+  return true;
+}
+
+void ThreadPool::Stop() {
+  std::vector<std::thread> threads;
+  std::deque<Task> dropped;
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    dropped.swap(queue_);
+    threads.swap(threads_);
+    work_available_.SignalAll();
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+void ThreadPool::WaitIdle() {
+  MutexLock lock(mu_);
+  while (!queue_.empty() || running_ > 0) idle_.Wait(mu_);
+}
+
+size_t ThreadPool::queued() const {
+  MutexLock lock(mu_);
+  return queue_.size();
+}
+
+void ThreadPool::Work() {
+  ::pthread_setname_np(::pthread_self(), options_.name.substr(0, 15).c_str());
+  MutexLock lock(mu_);
+  while (true) {
+    while (queue_.empty() && !stopping_) {
+      ++waiting_;
+      work_available_.Wait(mu_);
+      --waiting_;
+    }
+    if (stopping_) return;
+    Task task = std::move(queue_.front());
+    queue_.pop_front();
+    ++running_;
+    lock.Unlock();
+    task();
+    task = nullptr;  // What the task holds is let go before the pool counts as idle.
+    lock.Lock();
+    --running_;
+    if (queue_.empty() && running_ == 0) idle_.SignalAll();
+  }
+}
+
+}  // namespace s3overlay
