@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what the tests need and runs them all, on a real S3 server and real mounts.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage() {
+  cat <<'USAGE'
+Usage: scripts/test.sh [--only STAGE[,STAGE...]] [--filter REGEX]
+
+Stages, in this order:
+  format   clang-format, and that every script parses
+  layers   the arrows between the rooms, and that a planted violation is found
+  gcc      g++, warnings as errors, optimised; libfuse 3.17 or newer
+  asan     g++ with AddressSanitizer and UBSan, on the system's own libfuse (3.14 on Debian 12: the floor)
+  tsan     clang 19 with ThreadSanitizer, thread-safety analysis and warnings as errors
+
+  --only     run these stages alone
+  --filter   only tests whose name matches (ctest -R)
+USAGE
+}
+
+stages=(format layers gcc asan tsan)
+filter=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --only) IFS=, read -r -a stages <<<"${2:?--only needs a stage}"; shift ;;
+    --filter) filter=(-R "${2:?--filter needs an expression}"); shift ;;
+    -h|--help) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+  esac
+  shift
+done
+
+die() { printf 'test: %s\n' "$*" >&2; exit 1; }
+say() { printf '\n=== %s (%s s)\n' "$*" "$SECONDS"; }
+
+server=$(mktemp -d /tmp/s3overlay-test-server.XXXXXX)
+server_up=false
+finish() {
+  if $server_up; then scripts/s3-server.sh stop "$server" || true; fi
+  rm -rf "$server"
+}
+trap finish EXIT
+
+start_server() {
+  if $server_up; then return 0; fi
+  scripts/s3-server.sh start "$server"
+  server_up=true
+  set -a
+  # shellcheck source=/dev/null
+  . <(scripts/s3-server.sh env "$server" | grep '^S3OVERLAY_TEST_')
+  set +a
+}
+
+check_format() {
+  local sources
+  mapfile -t sources < <(find src include tests -name '*.h' -o -name '*.cc')
+  clang-format-19 --dry-run --Werror "${sources[@]}"
+  bash -n scripts/*.sh
+}
+
+check_layers() {
+  python3 scripts/check_layers.py
+  python3 scripts/check_layers.py --self-test
+}
+
+build_and_test() {  # NAME CMAKE-ARGUMENTS...
+  local name=$1 tree=build-test/$1
+  shift
+  start_server
+  cmake -S . -B "$tree" -G Ninja -DS3OVERLAY_WERROR=ON "$@" >"/tmp/s3overlay-$name-cmake.log" 2>&1 ||
+    { cat "/tmp/s3overlay-$name-cmake.log" >&2; die "cmake failed"; }
+  grep '^-- libfuse' "/tmp/s3overlay-$name-cmake.log" || true
+  # Ninja's lines are noise where all is well.
+  cmake --build "$tree" >"/tmp/s3overlay-$name-build.log" 2>&1 ||
+    { grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking|Generating)' "/tmp/s3overlay-$name-build.log" | tail -n 100 >&2; die "the build failed"; }
+  say "$name: built"
+  ctest --test-dir "$tree" -j 2 --output-on-failure --no-tests=error --schedule-random "${filter[@]}" \
+    >"/tmp/s3overlay-$name-ctest.log" 2>&1 || { report_failures "/tmp/s3overlay-$name-ctest.log"; die "$name: tests failed"; }
+  tail -n 4 "/tmp/s3overlay-$name-ctest.log"
+}
+
+report_failures() {  # LOG: what failed, with its output
+  grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test .* Passed)' "$1" | tail -n 400 >&2
+}
+
+scripts/install-deps.sh --test
+[ -c /dev/fuse ] || die "/dev/fuse is missing: load the kernel module (modprobe fuse), or hand the device to this container"
+[ "$(id -u)" -eq 0 ] || die "root is needed: the mount tests mount, and drop the kernel's caches"
+
+for stage in "${stages[@]}"; do
+  say "$stage"
+  case "$stage" in
+    format) check_format ;;
+    layers) check_layers ;;
+    gcc) build_and_test gcc -DCMAKE_CXX_COMPILER=g++ ;;
+    asan)
+      ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 build_and_test asan -DCMAKE_CXX_COMPILER=g++ \
+        -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -g1" -DS3OVERLAY_SANITIZE=address -DS3OVERLAY_LIBFUSE=system ;;
+    tsan)
+      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 build_and_test tsan -DCMAKE_CXX_COMPILER=clang++-19 \
+        -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -g1" -DS3OVERLAY_SANITIZE=thread ;;
+    *) usage >&2; exit 2 ;;
+  esac
+done
+say "all stages passed: ${stages[*]}"
