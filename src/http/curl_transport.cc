@@ -2,24 +2,22 @@
 #include "http/curl_transport.h"
 
 #include <curl/curl.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <exception>
 #include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
 
-#include <fmt/format.h>
+#include "http/reception.h"
 
 namespace s3overlay {
 namespace {
 
 constexpr Duration kLongestPoll = std::chrono::milliseconds(100);
 constexpr long kReceiveBufferBytes = 512 * 1024;
-constexpr size_t kMaxHeaderBytes = 256 * 1024;
 constexpr long kConnectionsOfHandle = 4;  // One for each host that a handle has come to speak to lately.
 
 // "GET https://host/path": no query, which may hold a signature, and no user name.
@@ -88,95 +86,6 @@ class HeaderList {
 
  private:
   curl_slist* list_ = nullptr;
-};
-
-// What one exchange has received so far. The sinks run inside of curl's callbacks; what they return or throw is kept
-// here and handed on once curl's own frames are gone.
-class Reception {
- public:
-  explicit Reception(const HttpSink& sink) : sink_(sink) {}
-
-  bool TakeHeaderLine(std::string_view line) {
-    return Guard([&] { return HandleHeaderLine(line); });
-  }
-  bool TakeBody(std::span<const std::byte> bytes) {
-    return Guard([&]() -> Result<void> {
-      if (bytes.empty() || !sink_.on_body) return {};
-      return sink_.on_body(bytes);
-    });
-  }
-
-  bool complete_headers() const { return announced_; }
-  HttpResponse TakeResponse() { return std::move(response_); }
-
-  // The error that a sink returned, if one did; throws what it threw.
-  std::optional<Error> SinkError() const {
-    if (thrown_) std::rethrow_exception(thrown_);
-    return error_;
-  }
-
- private:
-  template <typename Action>
-  bool Guard(Action action) {
-    try {
-      Result<void> result = action();
-      if (result) return true;
-      error_ = result.error();
-    } catch (...) {
-      thrown_ = std::current_exception();
-    }
-    return false;
-  }
-
-  Result<void> HandleHeaderLine(std::string_view line) {
-    if (announced_) return {};  // Trailers of a chunked body.
-    bytes_ += line.size();
-    if (bytes_ > kMaxHeaderBytes) return Error{ErrorCode::kUnavailable, "the answer has more headers than is sane"};
-    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
-    if (line.empty()) return EndHeaders();
-    if (line.starts_with("HTTP/")) {
-      StartHeaders(line);
-    } else {
-      AddHeader(line);
-    }
-    return {};
-  }
-
-  // Every answer starts with a status line, interim ones (1xx) too: only the last one counts.
-  void StartHeaders(std::string_view line) {
-    response_ = HttpResponse();
-    const std::string_view digits = line.substr(std::min(line.find(' '), line.size() - 1) + 1);
-    std::from_chars(digits.data(), digits.data() + digits.size(), response_.status);
-  }
-
-  void AddHeader(std::string_view line) {
-    if (line.front() == ' ' || line.front() == '\t') {  // A folded line (RFC 9112, 5.2): one space joins it.
-      if (!response_.headers.empty()) response_.headers.back().value += " " + std::string(Trim(line));
-      return;
-    }
-    const size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return;
-    response_.headers.push_back({std::string(line.substr(0, colon)), std::string(Trim(line.substr(colon + 1)))});
-  }
-
-  static std::string_view Trim(std::string_view text) {
-    const size_t first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-  }
-
-  Result<void> EndHeaders() {
-    if (response_.status < 200) return {};
-    announced_ = true;
-    return sink_.on_headers ? sink_.on_headers(response_) : Result<void>();
-  }
-
-  const HttpSink& sink_;
-  HttpResponse response_;
-  size_t bytes_ = 0;
-  bool announced_ = false;
-  std::optional<Error> error_;
-  std::exception_ptr thrown_;
 };
 
 // A count other than the one given tells curl to break off and to close the connection. Curl never passes as many
@@ -369,9 +278,9 @@ Result<HttpResponse> CurlTransport::Send(const HttpRequest& request, const HttpS
   std::unique_ptr<Handle> handle = TakeHandle();
   const Result<void> result = handle->Run(request, options_, reception, context, clock_);
   // Only a handle whose exchange ran to its end is used again, so that no half-read answer can meet the next request.
-  if (std::optional<Error> error = reception.SinkError()) return *std::move(error);
+  if (std::optional<Error> error = reception.BreakOffError()) return *std::move(error);
   if (!result) return result.error();
-  if (!reception.complete_headers()) {
+  if (!reception.is_announced()) {
     return Error{ErrorCode::kUnavailable, DescribeRequest(request) + ": the server sent no answer"};
   }
   GiveBack(std::move(handle));
