@@ -63,6 +63,8 @@ struct Entry {
   std::string etag;     // S3 only; without quotes.
   bool immutable = false;  // True: bytes and attributes never change under this version. False: a live local file.
   bool readable = true;    // False: shown, and Open fails (an archived object); `reason` says why.
+  bool enterable =
+      false;  // Of a symlink: List of it and Lookup below it work, as it leads to a directory within reach.
   FileState state = FileState::kFresh;
   std::string reason;               // Why the state is not fresh, or why the file cannot be opened; else empty.
   int layer = 0;                    // Which layer answered, counted from 0; set by the overlay.
