@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CacheDirectory: the files of a cache and who owns them. Layout: `format`, `lock`, `index.sqlite`, `data/xx/HASH.ext`
+// and `data/dying/`. Directories are 0700 and files 0600 whatever the umask. Nothing is ever removed that is not named
+// as only this cache names its files.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cache/data_file.h"
+#include "cache/object_name.h"
+#include "s3overlay/result.h"
+#include "s3overlay/unique_fd.h"
+
+namespace s3overlay {
+
+// One owner at a time: flock(2) on `lock`, which the kernel lets go when the process ends, however it ends.
+class CacheDirectory {
+ public:
+  static constexpr int kFormat = 1;
+
+  struct FoundFile {
+    ObjectName name;
+    std::string extension;
+    uint64_t inode = 0;
+  };
+
+  // Makes what is missing and takes the lock. kInvalidArgument where another process owns the directory, with its pid
+  // and mountpoint; kSystem (or kNotADirectory, ...) where it cannot be made or written.
+  static Result<std::unique_ptr<CacheDirectory>> Open(const std::string& dir, std::string_view owner);
+
+  // "pid 123, mountpoint /x" of the owner; nothing where nobody is.
+  static std::optional<std::string> FindOwner(const std::string& dir);
+
+  // Whether `dir` has the mark of a cache, of whatever format.
+  static bool Exists(const std::string& dir);
+
+  const std::string& path() const { return path_; }
+  std::string IndexPath() const { return path_ + "/index.sqlite"; }
+  std::string PathOf(const ObjectName& name, const std::string& extension) const;
+
+  // False where the directory was written by a version that keeps its files in another way.
+  bool IsOfThisFormat() const;
+  Result<void> WriteFormat() const;
+
+  // Makes the directory that a data file of this name goes into.
+  Result<void> MakeParent(const ObjectName& name) const;
+
+  // Moves a data file out of the way of its name; returns where it is now. Leftovers of an earlier run go by the other.
+  Result<std::string> MoveToDying(const ObjectName& name, const std::string& extension);
+  void RemoveDying() const;
+
+  // Every data file; a name that is none of ours is skipped.
+  void ForEachFile(const std::function<void(const FoundFile&)>& visit) const;
+
+  // The index and all data files.
+  void RemoveContent() const;
+
+  // False when someone removed or replaced the directory since it was opened.
+  bool IsAlive() const;
+
+ private:
+  CacheDirectory(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+
+  const std::string path_;
+  const UniqueFd lock_;
+  uint64_t next_dying_ = 0;
+};
+
+}  // namespace s3overlay

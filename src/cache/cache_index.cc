@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/cache_index.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+namespace s3overlay {
+namespace {
+
+// Exclusive locking mode needs no shared memory file: flock already says that this process is alone.
+constexpr char kPragmas[] = R"sql(
+  PRAGMA locking_mode = EXCLUSIVE;
+  PRAGMA auto_vacuum = INCREMENTAL;
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
+  PRAGMA wal_autocheckpoint = 0;
+  PRAGMA cache_size = -2048;
+)sql";
+
+constexpr char kSchema[] = R"sql(
+  CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS objects (
+    serial INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, extension TEXT NOT NULL, store TEXT, bucket TEXT,
+    key BLOB, etag TEXT, version_id TEXT, size INTEGER NOT NULL, file_id INTEGER NOT NULL, inode INTEGER NOT NULL,
+    allocated INTEGER NOT NULL, complete INTEGER NOT NULL, lent INTEGER NOT NULL, last_use_s INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS extents (
+    object INTEGER NOT NULL, extent INTEGER NOT NULL, blocks BLOB NOT NULL, PRIMARY KEY (object, extent)) WITHOUT ROWID;
+)sql";
+
+bool IsDamage(int code) { return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB; }
+
+uint64_t AllocatedBytes(const std::string& path) {
+  struct stat attributes{};
+  return ::stat(path.c_str(), &attributes) == 0 ? static_cast<uint64_t>(attributes.st_blocks) * 512 : 0;
+}
+
+}  // namespace
+
+// One prepared statement; parameters are bound in order.
+class CacheIndex::Statement {
+ public:
+  Statement(sqlite3* database, const char* sql) {
+    code_ = ::sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
+  }
+  ~Statement() { ::sqlite3_finalize(statement_); }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  Statement& Bind(int64_t value) {
+    if (code_ == SQLITE_OK) code_ = ::sqlite3_bind_int64(statement_, ++bound_, value);
+    return *this;
+  }
+  Statement& Bind(uint64_t value) { return Bind(static_cast<int64_t>(value)); }
+  Statement& Bind(bool value) { return Bind(int64_t{value}); }
+  Statement& Bind(std::string_view text) {
+    const char* data = text.empty() ? "" : text.data();
+    const int size = static_cast<int>(text.size());
+    if (code_ == SQLITE_OK) code_ = ::sqlite3_bind_text(statement_, ++bound_, data, size, SQLITE_TRANSIENT);
+    return *this;
+  }
+  Statement& BindBlob(std::span<const std::byte> blob) {
+    const int size = static_cast<int>(blob.size());
+    if (code_ == SQLITE_OK) code_ = ::sqlite3_bind_blob(statement_, ++bound_, blob.data(), size, SQLITE_TRANSIENT);
+    return *this;
+  }
+
+  // True while there is a row.
+  bool Step() {
+    if (code_ == SQLITE_OK || code_ == SQLITE_ROW) code_ = ::sqlite3_step(statement_);
+    return code_ == SQLITE_ROW;
+  }
+  bool Run() {
+    while (Step()) {
+    }
+    return code_ == SQLITE_DONE;
+  }
+
+  int64_t Number(int column) const { return ::sqlite3_column_int64(statement_, column); }
+  uint64_t Unsigned(int column) const { return static_cast<uint64_t>(Number(column)); }
+  std::string Text(int column) const {
+    const auto* text = reinterpret_cast<const char*>(::sqlite3_column_text(statement_, column));
+    return text == nullptr ? "" : std::string(text, static_cast<size_t>(::sqlite3_column_bytes(statement_, column)));
+  }
+  std::span<const std::byte> Blob(int column) const {
+    const auto* data = static_cast<const std::byte*>(::sqlite3_column_blob(statement_, column));
+    return {data, data == nullptr ? 0 : static_cast<size_t>(::sqlite3_column_bytes(statement_, column))};
+  }
+
+ private:
+  sqlite3_stmt* statement_ = nullptr;
+  int code_ = SQLITE_OK;
+  int bound_ = 0;
+};
+
+Result<std::unique_ptr<CacheIndex>> CacheIndex::Open(const std::string& path, uint64_t block_size, uint64_t wal_limit) {
+  std::unique_ptr<CacheIndex> index(new CacheIndex(path, wal_limit));
+  S3OVERLAY_RETURN_IF_ERROR(index->OpenDatabase());
+  S3OVERLAY_RETURN_IF_ERROR(index->Execute(kPragmas));
+  S3OVERLAY_RETURN_IF_ERROR(index->Execute(kSchema));
+  S3OVERLAY_RETURN_IF_ERROR(index->CheckBlockSize(block_size));
+  auto clean = index->QueryNumber("SELECT coalesce((SELECT value FROM meta WHERE name = 'clean'), 1)");
+  if (!clean) return clean.error();
+  index->was_clean_ = *clean != 0;
+  if (!index->was_clean_) S3OVERLAY_RETURN_IF_ERROR(index->CheckIntegrity());
+  S3OVERLAY_RETURN_IF_ERROR(index->MarkRunning());
+  return index;
+}
+
+CacheIndex::~CacheIndex() { ::sqlite3_close(database_); }
+
+Result<void> CacheIndex::OpenDatabase() {
+  // Made here with its mode, as SQLite would make it by the umask; its log inherits the mode.
+  const UniqueFd fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  struct stat attributes{};
+  if (!fd.is_open() || ::fchmod(fd.get(), 0600) != 0 || ::fstat(fd.get(), &attributes) != 0) {
+    return SystemError(errno, fmt::format("open {}", path_));
+  }
+  inode_ = attributes.st_ino;
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+  if (::sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) != SQLITE_OK) return Failure("open");
+  return {};
+}
+
+Result<void> CacheIndex::CheckIntegrity() {
+  Statement check(database_, "PRAGMA quick_check(1)");
+  if (check.Step() && check.Text(0) == "ok") return {};
+  return Error{.code = ErrorCode::kBadResponse, .message = fmt::format("cache index {} is damaged", path_)};
+}
+
+Result<void> CacheIndex::CheckBlockSize(uint64_t block_size) {
+  Statement insert(database_, "INSERT OR IGNORE INTO meta VALUES ('block_size', ?)");
+  if (!insert.Bind(block_size).Run()) return Failure("write");
+  auto kept = QueryNumber("SELECT value FROM meta WHERE name = 'block_size'");
+  if (!kept) return kept.error();
+  if (static_cast<uint64_t>(*kept) == block_size) return {};
+  return Error{.code = ErrorCode::kBadResponse,
+               .message = fmt::format("cache index {} has blocks of {} bytes, not {}", path_, *kept, block_size)};
+}
+
+// On the medium before anything changes: after a loss of power the flag must not be the one of the run before.
+Result<void> CacheIndex::MarkRunning() {
+  return Execute(
+      "PRAGMA synchronous = FULL; INSERT OR REPLACE INTO meta VALUES ('clean', 0); PRAGMA synchronous = NORMAL");
+}
+
+Result<void> CacheIndex::Load(const std::function<void(const ObjectRow&)>& on_object,
+                              const std::function<void(const ExtentRow&)>& on_extent) {
+  S3OVERLAY_RETURN_IF_ERROR(Execute("DELETE FROM extents WHERE object NOT IN (SELECT serial FROM objects)"));
+  Statement objects(database_,
+                    "SELECT serial, name, extension, etag, file_id, inode, size, allocated, complete, lent, last_use_s"
+                    " FROM objects ORDER BY last_use_s, serial");
+  while (objects.Step()) {
+    ObjectRow row{.serial = objects.Number(0),
+                  .name = ParseObjectName(objects.Text(1)).value_or(ObjectName{}),
+                  .extension = objects.Text(2),
+                  .etag = objects.Text(3),
+                  .file = {.id = objects.Unsigned(4), .inode = objects.Unsigned(5), .size = objects.Unsigned(6)},
+                  .allocated = objects.Unsigned(7),
+                  .complete = objects.Number(8) != 0,
+                  .lent = objects.Number(9) != 0,
+                  .last_use_s = objects.Number(10)};
+    on_object(row);
+  }
+  if (!objects.Run()) return Failure("read");
+  Statement extents(database_, "SELECT object, extent, blocks FROM extents");
+  while (extents.Step()) {
+    on_extent({.serial = extents.Number(0), .extent = extents.Unsigned(1), .blob = extents.Blob(2)});
+  }
+  if (!extents.Run()) return Failure("read");
+  return {};
+}
+
+Result<void> CacheIndex::InsertObject(const ObjectRow& row, const ObjectId& id) {
+  S3OVERLAY_RETURN_IF_ERROR(Begin());
+  Statement insert(database_, "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  insert.Bind(row.serial).Bind(ToHex(row.name)).Bind(row.extension).Bind(id.store).Bind(id.bucket);
+  insert.BindBlob(std::as_bytes(std::span(id.key))).Bind(id.etag).Bind(id.version_id).Bind(row.file.size);
+  insert.Bind(row.file.id).Bind(row.file.inode).Bind(row.allocated).Bind(row.complete).Bind(row.lent);
+  if (!insert.Bind(row.last_use_s).Run()) return Failure("write");
+  return {};
+}
+
+Result<void> CacheIndex::UpdateObject(const ObjectRow& row) {
+  S3OVERLAY_RETURN_IF_ERROR(Begin());
+  Statement update(database_,
+                   "UPDATE objects SET allocated = ?, complete = ?, lent = ?, last_use_s = ? WHERE serial = ?");
+  update.Bind(row.allocated).Bind(row.complete).Bind(row.lent).Bind(row.last_use_s).Bind(row.serial);
+  if (!update.Run()) return Failure("write");
+  return {};
+}
+
+Result<void> CacheIndex::DeleteObject(int64_t serial) {
+  S3OVERLAY_RETURN_IF_ERROR(Begin());
+  for (const char* sql : {"DELETE FROM objects WHERE serial = ?", "DELETE FROM extents WHERE object = ?"}) {
+    if (!Statement(database_, sql).Bind(serial).Run()) return Failure("write");
+  }
+  return {};
+}
+
+Result<void> CacheIndex::PutExtent(const ExtentRow& row) {
+  S3OVERLAY_RETURN_IF_ERROR(Begin());
+  const char* sql = row.blob.empty() ? "DELETE FROM extents WHERE object = ? AND extent = ?"
+                                     : "INSERT OR REPLACE INTO extents VALUES (?, ?, ?)";
+  Statement put(database_, sql);
+  put.Bind(row.serial).Bind(row.extent);
+  if (!row.blob.empty()) put.BindBlob(row.blob);
+  if (!put.Run()) return Failure("write");
+  return {};
+}
+
+Result<void> CacheIndex::DeleteAll() {
+  S3OVERLAY_RETURN_IF_ERROR(Begin());
+  S3OVERLAY_RETURN_IF_ERROR(Execute("DELETE FROM objects; DELETE FROM extents"));
+  S3OVERLAY_RETURN_IF_ERROR(Commit());
+  return Execute("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+Result<void> CacheIndex::Commit() {
+  if (in_transaction_) S3OVERLAY_RETURN_IF_ERROR(Execute("COMMIT"));
+  in_transaction_ = false;
+  if (AllocatedBytes(path_ + "-wal") < wal_limit_) return {};
+  return Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+Result<void> CacheIndex::FinishCleanly() {
+  S3OVERLAY_RETURN_IF_ERROR(Commit());
+  return Execute(
+      "PRAGMA incremental_vacuum; INSERT OR REPLACE INTO meta VALUES ('clean', 1); PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+uint64_t CacheIndex::GetBytes() const { return AllocatedBytes(path_) + AllocatedBytes(path_ + "-wal"); }
+
+bool CacheIndex::IsAlive() const {
+  struct stat attributes{};
+  return ::stat(path_.c_str(), &attributes) == 0 && attributes.st_ino == inode_;
+}
+
+Result<void> CacheIndex::Begin() {
+  if (in_transaction_) return {};
+  S3OVERLAY_RETURN_IF_ERROR(Execute("BEGIN"));
+  in_transaction_ = true;
+  return {};
+}
+
+Result<void> CacheIndex::Execute(const char* sql) {
+  if (::sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return Failure("write");
+  return {};
+}
+
+Result<int64_t> CacheIndex::QueryNumber(const char* sql) {
+  Statement query(database_, sql);
+  if (!query.Step()) return Failure("read");
+  return query.Number(0);
+}
+
+Error CacheIndex::Failure(const char* what) {
+  const int code = ::sqlite3_errcode(database_);
+  const ErrorCode kind = IsDamage(code) ? ErrorCode::kBadResponse : ErrorCode::kSystem;
+  const Error error{.code = kind,
+                    .message = fmt::format("{} cache index {}: {}", what, path_, ::sqlite3_errmsg(database_)),
+                    .sys_errno = kind == ErrorCode::kSystem ? EIO : 0};
+  if (::sqlite3_get_autocommit(database_) == 0) ::sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+  in_transaction_ = false;
+  return error;
+}
+
+}  // namespace s3overlay
