@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// BreakerStore: an ObjectStore that stops asking one which does not answer, and looks on its own whether it is back, so
+// that reads fall back at once instead of after their deadline.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "s3/circuit_breaker.h"
+#include "s3overlay/clock.h"
+#include "s3overlay/metrics.h"
+#include "s3overlay/mutex.h"
+#include "s3overlay/object_store.h"
+#include "s3overlay/status_source.h"
+
+namespace s3overlay {
+
+struct BreakerStoreOptions {
+  std::string probe_bucket;  // A LIST of one key of it is the probe; a denial is an answer too.
+  CircuitBreakerOptions breaker{};
+  Duration probe_timeout = std::chrono::seconds(5);
+  // Called on the probing thread after each change, in order, with no lock held. May be empty. It must not destroy the
+  // store.
+  std::function<void(bool available)> on_change{};
+};
+
+// Thread-safe. Clock and metrics outlive it. The destructor cancels a probe under way and ends the thread; calls must
+// have ended by then.
+//
+// Counts as an outage: kUnavailable, kTimedOut, kBadResponse. Everything else that the store says is an answer.
+class BreakerStore final : public ObjectStore, public StatusSource {
+ public:
+  BreakerStore(std::unique_ptr<ObjectStore> store, BreakerStoreOptions options, const Clock& clock, Metrics& metrics);
+  ~BreakerStore() override;
+  BreakerStore(const BreakerStore&) = delete;
+  BreakerStore& operator=(const BreakerStore&) = delete;
+
+  Result<ObjectMetadata> Head(const std::string& bucket, const std::string& key, const CallContext& context) override;
+  Result<ListPage> List(const ListRequest& request, const CallContext& context) override;
+  Result<void> GetRange(const ObjectId& object, ByteRange range, const ByteSink& sink,
+                        const CallContext& context) override;
+  std::string url() const override { return store_->url(); }
+
+  // {url, breaker: "closed|open|half-open", since, reason}
+  StatusObject GetStatus() const override S3OVERLAY_EXCLUDES(mu_);
+
+ private:
+  // The error to answer with at once; nothing when the call may go through.
+  Result<void> Admit() const S3OVERLAY_EXCLUDES(mu_);
+  void Record(const Result<void>& outcome) S3OVERLAY_EXCLUDES(mu_);
+  template <typename T>
+  Result<T> Recorded(Result<T> outcome);
+
+  void Work() S3OVERLAY_EXCLUDES(mu_);
+  void WaitForWork() S3OVERLAY_REQUIRES(mu_);
+  bool ProbeIsDue() const S3OVERLAY_REQUIRES(mu_);
+  void Announce(bool available, const std::string& reason) const;
+  Result<void> Probe();
+
+  const std::unique_ptr<ObjectStore> store_;
+  const BreakerStoreOptions options_;
+  const Clock& clock_;
+  Metrics& metrics_;
+
+  std::atomic<bool> stopping_{false};
+
+  mutable Mutex mu_;
+  CondVar changed_;
+  CircuitBreaker breaker_ S3OVERLAY_GUARDED_BY(mu_);
+  WallTime since_ S3OVERLAY_GUARDED_BY(mu_);         // Of the last change between available and not.
+  std::string reason_ S3OVERLAY_GUARDED_BY(mu_);     // The last failure.
+  bool announced_ S3OVERLAY_GUARDED_BY(mu_) = true;  // The availability that log and on_change know.
+
+  std::thread thread_;  // Last: it uses all the others.
+};
+
+}  // namespace s3overlay

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "s3/ranged_get.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "s3/response_check.h"
+#include "s3/wire_format.h"
+
+namespace s3overlay::s3 {
+namespace {
+
+std::string RangeText(const ByteRange& range) { return fmt::format("bytes={}-{}", range.offset, range.end() - 1); }
+
+}  // namespace
+
+RangedGet::RangedGet(const ObjectId& object, ByteRange range, const ByteSink& sink, Metrics& metrics)
+    : object_(object),
+      sink_(sink),
+      metrics_(metrics),
+      subject_(fmt::format("GET s3://{}/{} {}", object.bucket, object.key, RangeText(range))),
+      missing_(range) {}
+
+std::optional<Failure> RangedGet::Try(SignedSender& sender, int attempt, const CallContext& context) {
+  const HttpSink sink{.on_headers = [this](const HttpResponse& response) { return TakeHeaders(response); },
+                      .on_body = [this](std::span<const std::byte> bytes) { return TakeBody(bytes); }};
+  return Judge(sender.Send(MakeRequest(), attempt, sink, context));
+}
+
+StoreRequest RangedGet::MakeRequest() const {
+  StoreRequest request{.bucket = object_.bucket, .key = object_.key, .subject = subject_};
+  request.metric = Metric::kS3Gets;
+  request.headers.push_back({"Range", RangeText(missing_)});
+  if (HasStrongEtag(object_)) request.headers.push_back({"If-Match", QuoteEtag(object_.etag)});
+  if (!object_.version_id.empty()) request.query.emplace_back("versionId", object_.version_id);
+  return request;
+}
+
+Result<void> RangedGet::TakeHeaders(const HttpResponse& response) {
+  S3OVERLAY_RETURN_IF_ERROR(CheckRangeAnswer(response, object_, missing_));
+  was_answered_ = true;
+  return {};
+}
+
+Result<void> RangedGet::TakeBody(std::span<const std::byte> bytes) {
+  if (bytes.size() > missing_.size) {
+    return Error{ErrorCode::kBadResponse, "the answer is longer than it said"};
+  }
+  if (bytes.empty()) return {};
+  metrics_.Add(Metric::kS3BytesReceived, bytes.size());
+  if (Result<void> taken = sink_(missing_.offset, bytes); !taken) {
+    sink_failed_ = true;
+    return taken;
+  }
+  missing_ = {missing_.offset + bytes.size(), missing_.size - bytes.size()};
+  return {};
+}
+
+std::optional<Failure> RangedGet::Judge(std::optional<Failure> failure) const {
+  if (!failure && missing_.empty()) return std::nullopt;
+  if (!failure) {
+    return FailureOfExchange(
+        {ErrorCode::kBadResponse, fmt::format("{}: {} bytes are missing", subject_, missing_.size)});
+  }
+  // The sink's own error is the caller's affair: asking again would not please it.
+  if (sink_failed_) failure->remedy = Remedy::kNone;
+  if (failure->error.code == ErrorCode::kNotFound) failure->error.code = ErrorCode::kVersionGone;
+  return failure;
+}
+
+}  // namespace s3overlay::s3

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RangedGet: one GetRange on its way: what was delivered, and the checks that stand before the sink.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "s3/failure.h"
+#include "s3/signed_sender.h"
+#include "s3overlay/byte_range.h"
+#include "s3overlay/call_context.h"
+#include "s3overlay/http_transport.h"
+#include "s3overlay/metrics.h"
+#include "s3overlay/object_store.h"
+#include "s3overlay/result.h"
+
+namespace s3overlay::s3 {
+
+// Used by one thread. Everything given to it outlives it.
+class RangedGet {
+ public:
+  RangedGet(const ObjectId& object, ByteRange range, const ByteSink& sink, Metrics& metrics);
+
+  // One attempt at what is still missing, from the first byte that was not delivered on.
+  std::optional<Failure> Try(SignedSender& sender, int attempt, const CallContext& context);
+
+  // True once a checked answer has begun: the bucket is one.
+  bool was_answered() const { return was_answered_; }
+  const std::string& subject() const { return subject_; }
+
+ private:
+  StoreRequest MakeRequest() const;
+  Result<void> TakeHeaders(const HttpResponse& response);
+  Result<void> TakeBody(std::span<const std::byte> bytes);
+  std::optional<Failure> Judge(std::optional<Failure> failure) const;
+
+  const ObjectId& object_;
+  const ByteSink& sink_;
+  Metrics& metrics_;
+  const std::string subject_;
+
+  ByteRange missing_;  // Shrinks from the front as bytes are delivered.
+  bool sink_failed_ = false;
+  bool was_answered_ = false;
+};
+
+}  // namespace s3overlay::s3
