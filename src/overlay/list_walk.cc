@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/list_walk.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "overlay/directory_merge.h"
+
+namespace s3overlay {
+namespace {
+
+// The one name that leads to a layer further down.
+ListingPtr NameTowards(const Layer& layer, std::string_view path) {
+  std::string name(layer.NameTowards(path));
+  Entry entry = layer.MakeDirectory(path.empty() ? name : fmt::format("{}/{}", path, name));
+  auto listing = std::make_shared<Listing>();
+  listing->ttl = entry.ttl;
+  listing->entries.push_back({.name = std::move(name), .entry = std::move(entry)});
+  return listing;
+}
+
+}  // namespace
+
+Result<ListingPtr> ListWalk::Run() {
+  for (const Layer& layer : stack_.layers) {
+    auto more = Ask(layer);
+    if (!more) return more.error();
+    if (!*more) break;
+  }
+  if (parts_.empty()) return WhyNothing();
+  const Part& only = parts_.front();
+  const bool as_it_is = parts_.size() == 1 && !only.made && outage_.empty() && only.state == FileState::kFresh &&
+                        only.layer->is_at_root() && only.layer->index() == 0;
+  return as_it_is ? only.listing : Merge();  // Big directories are not copied for nothing.
+}
+
+Result<bool> ListWalk::Ask(const Layer& layer) {
+  const Placement placement = layer.Place(path_);
+  if (placement == Placement::kElsewhere) return true;
+  if (placement == Placement::kAbove) {
+    parts_.push_back({&layer, NameTowards(layer, path_), FileState::kFresh, "", true});
+    return true;
+  }
+  if (first_asked_ == nullptr) first_asked_ = &layer;
+  auto listing = layer.source().List(layer.Inner(path_), context_);
+  if (!listing) return OnFailure(layer, listing.error());
+  Add(layer, *std::move(listing));
+  return true;
+}
+
+Result<bool> ListWalk::OnFailure(const Layer& layer, const Error& error) {
+  switch (Classify(error.code)) {
+    case FailureKind::kAbsent: outages_.Answered(layer.index()); return true;
+    case FailureKind::kHidesLater: hidden_ = error; return false;
+    case FailureKind::kFinal: return error;
+    case FailureKind::kOutage: break;
+  }
+  outages_.Failed(layer.index(), error);
+  if (stack_.on_outage == OnOutage::kError) return error;
+  if (!first_outage_) first_outage_ = error;
+  if (outage_.empty()) outage_ = DescribeOutage(layer, error);
+  return true;
+}
+
+void ListWalk::Add(const Layer& layer, ListingPtr listing) {
+  const bool complete = !listing->degraded;
+  if (complete) outages_.Answered(layer.index());
+  Part part{&layer, std::move(listing), FileState::kFresh, "", false};
+  if (!outage_.empty()) {
+    part.state = FileState::kDegraded;
+    part.reason = outage_;
+  } else if (!complete) {
+    part.state = FileState::kStale;
+    part.reason = part.listing->reason;
+    outage_ = fmt::format("{}: {}", layer.spec(), part.listing->reason);
+  } else if (&layer != first_asked_) {
+    part.state = FileState::kFallback;
+    part.reason = fmt::format("not in {}", first_asked_->spec());
+  }
+  parts_.push_back(std::move(part));
+}
+
+Listing ListWalk::Adopt(const Part& part) {
+  Listing adopted = *part.listing;
+  for (ListedEntry& listed : adopted.entries) {
+    Entry& entry = listed.entry;
+    if (!part.made) entry = part.layer->Adopt(std::move(entry));
+    if (entry.state != FileState::kFresh || part.state == FileState::kFresh) continue;
+    entry.state = part.state;
+    if (entry.readable) entry.reason = part.reason;
+  }
+  return adopted;
+}
+
+ListingPtr ListWalk::Merge() const {
+  std::vector<Listing> listings;
+  for (const Part& part : parts_) listings.push_back(Adopt(part));
+  if (!outage_.empty()) {
+    listings.front().degraded = true;
+    listings.front().reason = outage_;
+  }
+  return MergeListings(std::move(listings));
+}
+
+Error ListWalk::WhyNothing() const {
+  if (first_outage_) return *first_outage_;
+  if (hidden_) return *hidden_;
+  return Error{.code = ErrorCode::kNotFound, .message = fmt::format("{} is in no layer", path_)};
+}
+
+}  // namespace s3overlay

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/lookup_walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "overlay/directory_merge.h"
+
+namespace s3overlay {
+
+std::string DescribeOutage(const Layer& layer, const Error& error) {
+  return fmt::format("{} cannot answer ({}: {})", layer.spec(), ErrorCodeName(error.code), error.message);
+}
+
+LookupWalk::LookupWalk(const LayerStack& stack, OutageLog& outages, std::string_view path, const CallContext& context)
+    : stack_(stack),
+      outages_(outages),
+      path_(path),
+      context_(context),
+      is_structural_(std::ranges::any_of(stack.layers, [&](const Layer& l) { return l.MakesDirectory(path); })) {
+  for (const Layer& layer : stack.layers) {
+    verdicts_.push_back({.spec = layer.spec(), .answer = "not asked", .error = "", .age_s = std::nullopt});
+  }
+}
+
+Result<Entry> LookupWalk::Run() {
+  for (const Layer& layer : stack_.layers) {
+    if (auto decision = Ask(layer)) return *std::move(decision);
+  }
+  return OnNobody(std::nullopt);
+}
+
+LookupWalk::Decision LookupWalk::Ask(const Layer& layer) {
+  switch (layer.Place(path_)) {
+    case Placement::kElsewhere: return std::nullopt;
+    case Placement::kAbove: return Accept(layer, layer.MakeDirectory(path_));
+    case Placement::kWithin: break;
+  }
+  auto entry = layer.source().Lookup(layer.Inner(path_), context_);
+  if (!entry) return OnFailure(layer, entry.error());
+  if (entry->state != FileState::kStale) outages_.Answered(layer.index());
+  Note(layer, "yes");
+  return Accept(layer, layer.Adopt(*std::move(entry)));
+}
+
+LookupWalk::Decision LookupWalk::OnFailure(const Layer& layer, const Error& error) {
+  switch (Classify(error.code)) {
+    case FailureKind::kAbsent:
+      outages_.Answered(layer.index());
+      Note(layer, "no");
+      if (first_no_ == nullptr) first_no_ = &layer;
+      return std::nullopt;
+    case FailureKind::kHidesLater: Note(layer, "no"); return OnNobody(error);
+    case FailureKind::kOutage: return OnOutageOf(layer, error);
+    case FailureKind::kFinal: break;
+  }
+  Note(layer, "unavailable", &error);
+  if (is_structural_ && error.code == ErrorCode::kThrottled) {
+    out_.push_back({&layer, error, std::nullopt});
+    return std::nullopt;
+  }
+  return Result<Entry>(error);
+}
+
+LookupWalk::Decision LookupWalk::OnOutageOf(const Layer& layer, const Error& error) {
+  outages_.Failed(layer.index(), error);
+  Note(layer, "unavailable", &error);
+  std::optional<Entry> known = layer.source().LastKnown(layer.Inner(path_));
+  if (known && CanServeLastKnown(*known, layer.source().GetCacheShare(*known))) {
+    Entry entry = layer.Adopt(*std::move(known));
+    entry.state = FileState::kStale;
+    entry.reason = DescribeOutage(layer, error) + "; what was last known of it answers";
+    return Accept(layer, std::move(entry));
+  }
+  if (stack_.on_outage == OnOutage::kError && !is_structural_) return Result<Entry>(error);
+  out_.push_back({&layer, error, std::move(known)});
+  return std::nullopt;
+}
+
+Result<Entry> LookupWalk::Accept(const Layer& layer, Entry entry) {
+  if (entry.attributes.type == FileType::kSymlink && entry.enterable) {
+    auto merged = MergeLink(layer, std::move(entry));
+    if (!merged) return merged.error();
+    entry = *std::move(merged);
+  }
+  S3OVERLAY_RETURN_IF_ERROR(MarkState(entry));
+  return entry;
+}
+
+// A link that leads to a directory, where a later layer has a directory of that name: they are one merged directory.
+// Any other answer of theirs, an outage included, leaves the link what it is.
+Result<Entry> LookupWalk::MergeLink(const Layer& layer, Entry link) {
+  for (size_t i = static_cast<size_t>(layer.index()) + 1; i < stack_.layers.size(); ++i) {
+    const Layer& later = stack_.layers[i];
+    const Placement placement = later.Place(path_);
+    if (placement == Placement::kElsewhere) continue;
+    if (placement == Placement::kAbove) return later.MakeDirectory(path_);
+    auto entry = later.source().Lookup(later.Inner(path_), context_);
+    if (entry && YieldsToDirectory(link, *entry)) return later.Adopt(*std::move(entry));
+    if (!entry && entry.error().code == ErrorCode::kWouldBlock) return entry.error();
+    if (entry || entry.error().code == ErrorCode::kNotADirectory) break;
+  }
+  return link;
+}
+
+Result<void> LookupWalk::MarkState(Entry& entry) const {
+  if (!out_.empty()) {
+    // The first of them that knows anything: it would have won the name.
+    const auto knows = std::ranges::find_if(out_, [](const Outage& out) { return out.last_known.has_value(); });
+    const std::optional<Entry> known = knows == out_.end() ? std::nullopt : knows->last_known;
+    const std::string outage = DescribeOutage(*out_.front().layer, out_.front().error);
+    if (!is_structural_ && !MayStandIn(stack_.on_outage, known, entry)) {
+      return Error{.code = ErrorCode::kUnavailable,
+                   .message = fmt::format("{}, and {} is known to differ from its last version", outage, entry.source)};
+    }
+    if (entry.state != FileState::kStale) entry.state = FileState::kDegraded;
+    if (entry.readable) entry.reason = outage;
+  } else if (first_no_ != nullptr && entry.state == FileState::kFresh) {
+    entry.state = FileState::kFallback;
+    if (entry.readable) entry.reason = fmt::format("not in {}", first_no_->spec());
+  }
+  const bool rests_on_outage = entry.state == FileState::kDegraded || entry.state == FileState::kStale;
+  if (rests_on_outage) entry.ttl = std::min(entry.ttl, kOutageTtl);
+  return {};
+}
+
+// No layer has the name, or one of them (`hidden`) has a file where the path needs a directory.
+Result<Entry> LookupWalk::OnNobody(const std::optional<Error>& hidden) {
+  if (is_structural_ && !hidden) {
+    const auto maker = std::ranges::find_if(stack_.layers, [&](const Layer& l) { return l.MakesDirectory(path_); });
+    Entry entry = maker->MakeDirectory(path_);
+    first_no_ = nullptr;
+    S3OVERLAY_RETURN_IF_ERROR(MarkState(entry));
+    return entry;
+  }
+  if (!out_.empty()) return out_.front().error;
+  if (hidden && first_no_ == nullptr) return *hidden;
+  return Error{.code = ErrorCode::kNotFound, .message = fmt::format("{} is in no layer", path_)};
+}
+
+void LookupWalk::Note(const Layer& layer, const char* answer, const Error* error) {
+  LayerVerdict& verdict = verdicts_[static_cast<size_t>(layer.index())];
+  verdict.answer = answer;
+  if (error != nullptr) verdict.error = fmt::format("{}: {}", ErrorCodeName(error->code), error->message);
+}
+
+}  // namespace s3overlay

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/overlay_source.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "overlay/list_walk.h"
+
+namespace s3overlay {
+namespace {
+
+// A layer's open file that speaks of itself in the overlay's terms.
+class OverlayFile final : public OpenFile {
+ public:
+  OverlayFile(const Layer& layer, Entry entry, std::shared_ptr<OpenFile> file)
+      : layer_(layer), entry_(std::move(entry)), file_(std::move(file)) {}
+
+  Result<size_t> Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) override {
+    return file_->Read(offset, buffer, context);
+  }
+
+  Result<Entry> GetEntry() const override {
+    auto inner = file_->GetEntry();
+    if (!inner) return inner;
+    Entry entry = layer_.Adopt(*std::move(inner));
+    entry.state = entry_.state;
+    entry.reason = entry_.reason;
+    return entry;
+  }
+
+  std::shared_ptr<BackingFile> GetBackingFile() override { return file_->GetBackingFile(); }
+
+ private:
+  const Layer& layer_;
+  const Entry entry_;
+  const std::shared_ptr<OpenFile> file_;
+};
+
+Metric OpensIn(FileState state) {
+  switch (state) {
+    case FileState::kFresh: return Metric::kOpensFresh;
+    case FileState::kFallback: return Metric::kOpensFallback;
+    case FileState::kDegraded: return Metric::kOpensDegraded;
+    case FileState::kStale: return Metric::kOpensStale;
+  }
+  return Metric::kOpensFresh;
+}
+
+LayerStack MakeStack(OnOutage on_outage, std::vector<OverlayLayer> layers) {
+  LayerStack stack{.on_outage = on_outage, .layers = {}};
+  for (OverlayLayer& layer : layers) {
+    stack.layers.emplace_back(std::move(layer), static_cast<int>(stack.layers.size()));
+  }
+  return stack;
+}
+
+std::vector<std::string> SpecsOf(const LayerStack& stack) {
+  std::vector<std::string> specs;
+  for (const Layer& layer : stack.layers) specs.push_back(layer.spec());
+  return specs;
+}
+
+}  // namespace
+
+OverlaySource::OverlaySource(OverlayOptions options, std::vector<OverlayLayer> layers, Metrics& metrics)
+    : stack_(MakeStack(options.on_outage, std::move(layers))), outages_(SpecsOf(stack_)), metrics_(metrics) {}
+
+Result<Entry> OverlaySource::Lookup(std::string_view path, const CallContext& context) {
+  return LookupWalk(stack_, outages_, path, context).Run();
+}
+
+Result<Explanation> OverlaySource::Explain(std::string_view path, const CallContext& context) {
+  LookupWalk walk(stack_, outages_, path, context);
+  auto entry = walk.Run();
+  if (!entry) return entry.error();
+  return Explanation{.entry = *std::move(entry), .layers = walk.TakeVerdicts()};
+}
+
+Result<ListingPtr> OverlaySource::List(std::string_view path, const CallContext& context) {
+  return ListWalk(stack_, outages_, path, context).Run();
+}
+
+Result<std::string> OverlaySource::ReadLink(std::string_view path, const CallContext& context) {
+  auto entry = Lookup(path, context);
+  if (!entry) return entry.error();
+  const Layer* const layer = LayerOf(*entry);
+  if (layer == nullptr || entry->attributes.type != FileType::kSymlink) {
+    return Error{.code = ErrorCode::kInvalidArgument, .message = fmt::format("{} is no symbolic link", path)};
+  }
+  return layer->source().ReadLink(layer->Inner(path), context);
+}
+
+Result<std::shared_ptr<OpenFile>> OverlaySource::Open(const Entry& entry, const CallContext& context) {
+  const Layer* const layer = LayerOf(entry);
+  if (layer == nullptr) return Error{.code = ErrorCode::kIsADirectory, .message = entry.path};
+  auto file = layer->source().Open(layer->Release(entry), context);
+  if (!file) return file.error();
+  metrics_.Add(OpensIn(entry.state));
+  return std::shared_ptr<OpenFile>(std::make_shared<OverlayFile>(*layer, entry, *std::move(file)));
+}
+
+std::optional<Entry> OverlaySource::LastKnown(std::string_view path) const {
+  for (const Layer& layer : stack_.layers) {
+    if (layer.Place(path) != Placement::kWithin) continue;
+    if (auto known = layer.source().LastKnown(layer.Inner(path))) return layer.Adopt(*std::move(known));
+  }
+  return std::nullopt;
+}
+
+CacheShare OverlaySource::GetCacheShare(const Entry& entry) const {
+  const Layer* const layer = LayerOf(entry);
+  return layer == nullptr ? CacheShare{} : layer->source().GetCacheShare(layer->Release(entry));
+}
+
+Result<std::vector<std::string>> OverlaySource::ListXattr(const Entry& entry) {
+  const Layer* const layer = LayerOf(entry);
+  if (layer == nullptr) return std::vector<std::string>();
+  return layer->source().ListXattr(layer->Release(entry));
+}
+
+Result<std::string> OverlaySource::GetXattr(const Entry& entry, const std::string& name) {
+  const Layer* const layer = LayerOf(entry);
+  if (layer == nullptr) return Error{.code = ErrorCode::kNotFound, .message = name};
+  return layer->source().GetXattr(layer->Release(entry), name);
+}
+
+std::optional<FileSystemSpace> OverlaySource::GetSpace() const {
+  for (const Layer& layer : stack_.layers) {
+    if (!layer.local()) continue;
+    if (auto space = layer.source().GetSpace()) return space;
+  }
+  return std::nullopt;
+}
+
+std::string OverlaySource::Describe() const { return fmt::format("{}", fmt::join(SpecsOf(stack_), " over ")); }
+
+const Layer* OverlaySource::LayerOf(const Entry& entry) const {
+  const auto index = static_cast<size_t>(entry.layer);
+  if (index >= stack_.layers.size()) return nullptr;
+  const Layer& layer = stack_.layers[index];
+  return layer.Place(entry.path) == Placement::kWithin ? &layer : nullptr;
+}
+
+}  // namespace s3overlay
