@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <memory>
+#include <thread>
+
+#include "http/curl_transport.h"
+#include "s3overlay/unique_fd.h"
+#include "support/temp_dir.h"
+
+namespace s3overlay {
+namespace {
+
+template <auto Free>
+struct Freer {
+  template <typename T>
+  void operator()(T* object) const {
+    Free(object);
+  }
+};
+using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
+
+// A certificate for 127.0.0.1 that nobody but its own file vouches for.
+CertificatePtr SelfSign(EVP_PKEY* key) {
+  CertificatePtr certificate(X509_new());
+  X509_set_version(certificate.get(), 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -3600);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
+  X509_set_pubkey(certificate.get(), key);
+  X509_NAME* const name = X509_get_subject_name(certificate.get());
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
+  X509_set_issuer_name(certificate.get(), name);
+  X509_EXTENSION* const address = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1");
+  X509_add_ext(certificate.get(), address, -1);
+  X509_EXTENSION_free(address);
+  X509_sign(certificate.get(), key, EVP_sha256());
+  return certificate;
+}
+
+// Answers each connection with an empty 200.
+class TlsServer {
+ public:
+  TlsServer()
+      : key_(EVP_EC_gen("P-256")), certificate_(SelfSign(key_.get())), context_(SSL_CTX_new(TLS_server_method())) {
+    SSL_CTX_use_certificate(context_.get(), certificate_.get());
+    SSL_CTX_use_PrivateKey(context_.get(), key_.get());
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(listener_.get(), 8), 0);
+    EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { Serve(); });
+  }
+  ~TlsServer() {
+    ::shutdown(listener_.get(), SHUT_RDWR);
+    thread_.join();
+  }
+
+  std::string url() const { return "https://127.0.0.1:" + std::to_string(port_) + "/"; }
+
+  std::string WriteCertificate(const testing::TempDir& dir) const {
+    const std::string path = dir / "ca.pem";
+    const std::unique_ptr<FILE, Freer<std::fclose>> file(std::fopen(path.c_str(), "w"));
+    EXPECT_EQ(PEM_write_X509(file.get(), certificate_.get()), 1);
+    return path;
+  }
+
+ private:
+  void Serve() {
+    while (true) {
+      const UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!fd.is_open()) return;
+      const std::unique_ptr<SSL, Freer<SSL_free>> tls(SSL_new(context_.get()));
+      SSL_set_fd(tls.get(), fd.get());
+      std::array<char, 4096> request{};
+      if (SSL_accept(tls.get()) != 1 || SSL_read(tls.get(), request.data(), request.size()) <= 0) continue;
+      const std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+      SSL_write(tls.get(), answer.data(), static_cast<int>(answer.size()));
+      SSL_shutdown(tls.get());
+    }
+  }
+
+  const KeyPtr key_;
+  const CertificatePtr certificate_;
+  const std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> context_;
+  const UniqueFd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+Result<HttpResponse> Ask(const TlsServer& server, const CurlTransportOptions& options) {
+  const SystemClock clock;
+  return CurlTransport(options, clock)
+      .Send({.method = "GET", .url = server.url(), .headers = {}, .body = "", .bypass_proxy = true}, {}, {});
+}
+
+TEST(CurlTransportTls, TrustsOnlyWhatItWasToldToTrust) {
+  const TlsServer server;
+  const testing::TempDir dir;
+  const auto untrusted = Ask(server, {});
+  ASSERT_FALSE(untrusted);
+  EXPECT_EQ(untrusted.error().code, ErrorCode::kMisconfigured) << untrusted.error().message;
+  EXPECT_THAT(untrusted.error().message, ::testing::HasSubstr("--ca-bundle"));
+
+  const auto trusted = Ask(server, {.ca_bundle = server.WriteCertificate(dir)});
+  ASSERT_TRUE(trusted) << trusted.error().message;
+  EXPECT_EQ(trusted->status, 200);
+
+  EXPECT_TRUE(Ask(server, {.ca_bundle = "", .verify_tls = false}));
+
+  const auto no_bundle = Ask(server, {.ca_bundle = dir / "missing.pem"});
+  ASSERT_FALSE(no_bundle);
+  EXPECT_EQ(no_bundle.error().code, ErrorCode::kMisconfigured) << no_bundle.error().message;
+}
+
+}  // namespace
+}  // namespace s3overlay
