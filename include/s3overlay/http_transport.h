@@ -22,7 +22,7 @@ struct HttpHeader {
 };
 
 struct HttpRequest {
-  std::string method = "GET";  // GET, HEAD, PUT or DELETE.
+  std::string method = "GET";  // GET, HEAD or PUT.
   std::string url;             // Complete and already encoded; sent as it is.
   std::vector<HttpHeader> headers;
   std::string body;           // PUT only.

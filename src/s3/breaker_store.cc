@@ -179,7 +179,10 @@ Result<void> BreakerStore::Probe() {
   context.deadline = Deadline::After(clock_, options_.probe_timeout);
   context.max_retries = 0;
   context.cancelled = &stopping_;
-  const Result<ListPage> page = store_->List({.bucket = options_.probe_bucket, .max_keys = 1}, context);
+  ListRequest request;
+  request.bucket = options_.probe_bucket;
+  request.max_keys = 1;
+  const Result<ListPage> page = store_->List(request, context);
   if (page) return {};
   return page.error();
 }

@@ -10,7 +10,6 @@
 #include "s3/ranged_get.h"
 #include "s3/response_check.h"
 #include "s3/wire_format.h"
-#include "s3overlay/log.h"
 
 namespace s3overlay {
 
@@ -45,6 +44,14 @@ StoreRequest MakeListRequest(const ListRequest& list) {
   if (!list.start_after.empty()) request.query.emplace_back("start-after", list.start_after);
   // Tells restored objects of an archive class apart without a HEAD each; stores that do not know it ignore it.
   request.headers.push_back({"x-amz-optional-object-attributes", "RestoreStatus"});
+  return request;
+}
+
+ListRequest FirstBelow(const std::string& bucket, const std::string& prefix) {
+  ListRequest request;
+  request.bucket = bucket;
+  request.prefix = prefix;
+  request.max_keys = 1;
   return request;
 }
 
@@ -120,7 +127,7 @@ Result<ObjectMetadata> S3Store::HeadOnce(const std::string& bucket, const std::s
 Result<ObjectMetadata> S3Store::ProveAbsence(const std::string& bucket, const std::string& key,
                                              const CallContext& context) {
   if (proof_.IsFresh(bucket)) return NoSuchObject(bucket, key);
-  const Result<ListPage> page = List({.bucket = bucket, .max_keys = 1}, context);
+  const Result<ListPage> page = List(FirstBelow(bucket, ""), context);
   if (page) return NoSuchObject(bucket, key);
   if (page.error().code != ErrorCode::kDenied) return page.error();
   return AskByGet(bucket, key, context);
@@ -149,7 +156,7 @@ Result<ObjectMetadata> S3Store::AskByGet(const std::string& bucket, const std::s
 }
 
 Result<bool> S3Store::IsListed(const std::string& bucket, const std::string& key, const CallContext& context) {
-  const Result<ListPage> page = List({.bucket = bucket, .prefix = key, .max_keys = 1}, context);
+  const Result<ListPage> page = List(FirstBelow(bucket, key), context);
   if (!page) return page.error();
   // In byte order the key itself comes before everything that it is a prefix of.
   return !page->objects.empty() && page->objects.front().id.key == key;

@@ -22,12 +22,12 @@ namespace s3overlay::s3 {
 // A request in S3's own terms.
 struct StoreRequest {
   std::string method = "GET";
-  std::string bucket;
-  std::string key;                                         // Empty: the bucket itself. Raw bytes.
-  std::vector<std::pair<std::string, std::string>> query;  // Raw; encoded when sent.
-  std::vector<HttpHeader> headers;
+  std::string bucket{};
+  std::string key{};                                         // Empty: the bucket itself. Raw bytes.
+  std::vector<std::pair<std::string, std::string>> query{};  // Raw; encoded when sent.
+  std::vector<HttpHeader> headers{};
   Metric metric = Metric::kS3Gets;  // What a request of this kind counts as.
-  std::string subject;              // "GET s3://bucket/key bytes=0-9"; for messages and the log.
+  std::string subject{};            // "GET s3://bucket/key bytes=0-9"; for messages and the log.
 };
 
 struct SenderOptions {
