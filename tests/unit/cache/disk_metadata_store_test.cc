@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/disk_metadata_store.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include "support/fake_clock.h"
+#include "support/temp_dir.h"
+
+namespace s3overlay {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+
+constexpr char kScope[] = "https://store/bucket/prefix";
+
+class DiskMetadataStoreTest : public ::testing::Test {
+ protected:
+  void Reopen() {
+    store_.reset();
+    auto opened = DiskMetadataStore::Open({.dir = dir_.path(), .max_entries = max_entries_}, clock_);
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = *std::move(opened);
+  }
+  void SetUp() override { Reopen(); }
+
+  CatalogEntry File(const std::string& name, const std::string& etag) {
+    ObjectMetadata object;
+    object.id = {.store = "https://store",
+                 .bucket = "bucket",
+                 .key = "prefix/" + name,
+                 .etag = etag,
+                 .size = 7,
+                 .version_id = "v1",
+                 .last_modified = clock_.WallNow()};
+    object.last_modified = object.id.last_modified;
+    object.storage_class = "GLACIER";
+    object.archived = true;
+    return {.name = name, .object = object, .learned_at = clock_.Now()};
+  }
+  CatalogEntry Directory(const std::string& name) {
+    return {.name = name, .object = std::nullopt, .learned_at = clock_.Now()};
+  }
+  void KeepListing(const std::string& path, std::vector<CatalogEntry> entries) {
+    auto listing = std::make_shared<CatalogListing>();
+    listing->entries = std::move(entries);
+    listing->learned_at = clock_.Now();
+    store_->KeepListing(kScope, path, std::move(listing));
+  }
+  std::vector<std::string> Names(const std::string& path) {
+    std::vector<std::string> names;
+    const auto listing = store_->RecallListing(kScope, path);
+    if (listing == nullptr) return {"no listing"};
+    for (const CatalogEntry& entry : listing->entries) names.push_back(entry.name);
+    return names;
+  }
+
+  testing::TempDir dir_;
+  testing::FakeClock clock_;
+  uint64_t max_entries_ = 1000;
+  std::unique_ptr<DiskMetadataStore> store_;
+};
+
+TEST_F(DiskMetadataStoreTest, WhatWasKeptIsThereAfterARestartWithItsAge) {
+  const CatalogEntry file = File("a.jsonl", "abc");
+  store_->KeepEntry(kScope, "dir/a.jsonl", file);
+  Reopen();
+  clock_.Advance(90s);
+  const auto entry = store_->RecallEntry(kScope, "dir/a.jsonl");
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(entry->name, "a.jsonl");
+  EXPECT_EQ(entry->object->id, file.object->id);
+  EXPECT_EQ(entry->object->storage_class, "GLACIER");
+  EXPECT_TRUE(entry->object->archived);
+  EXPECT_EQ(clock_.Now() - entry->learned_at, 90s);
+  EXPECT_FALSE(store_->RecallEntry(kScope, "dir/b.jsonl"));
+  EXPECT_FALSE(store_->RecallEntry("another scope", "dir/a.jsonl"));
+}
+
+TEST_F(DiskMetadataStoreTest, ADirectoryIsListedOnlyIfItWasListedWhole) {
+  store_->KeepEntry(kScope, "dir/a", File("a", "1"));
+  store_->Flush();
+  EXPECT_THAT(Names("dir"), ElementsAre("no listing"));
+  KeepListing("dir", {File("b", "1"), Directory("c"), File("d", "1")});
+  store_->Flush();
+  EXPECT_THAT(Names("dir"), ElementsAre("b", "c", "d"));
+  EXPECT_FALSE(store_->RecallEntry(kScope, "dir/a"));
+  EXPECT_TRUE(store_->RecallEntry(kScope, "dir/c")->is_directory());
+  EXPECT_TRUE(store_->RecallEntry(kScope, "dir")->is_directory());
+}
+
+TEST_F(DiskMetadataStoreTest, AnEmptyDirectoryIsAListingToo) {
+  KeepListing("", {});
+  store_->Flush();
+  EXPECT_THAT(Names(""), ElementsAre());
+  EXPECT_TRUE(store_->RecallEntry(kScope, ""));
+}
+
+TEST_F(DiskMetadataStoreTest, AProvenAbsenceRemovesTheNameAndWhatIsBelow) {
+  KeepListing("", {Directory("dir"), File("dir0", "1")});
+  KeepListing("dir", {Directory("sub")});
+  KeepListing("dir/sub", {File("x", "1")});
+  store_->KeepAbsence(kScope, "dir");
+  Reopen();
+  EXPECT_THAT(Names(""), ElementsAre("dir0"));
+  EXPECT_FALSE(store_->RecallEntry(kScope, "dir/sub/x"));
+  EXPECT_THAT(Names("dir"), ElementsAre("no listing"));
+}
+
+TEST_F(DiskMetadataStoreTest, TheSameListingAgainIsNewsOfItsTimeOnly) {
+  KeepListing("", {File("a", "1")});
+  clock_.Advance(60s);
+  KeepListing("", {File("a", "1")});
+  store_->Flush();
+  EXPECT_EQ(store_->RecallListing(kScope, "")->learned_at, clock_.Now());
+  EXPECT_EQ(store_->RecallEntry(kScope, "a")->learned_at, clock_.Now());
+  // A name that went and came back with another version in between must not hide behind the same fingerprint.
+  clock_.Advance(1s);
+  store_->KeepEntry(kScope, "a", File("a", "2"));
+  clock_.Advance(1s);
+  KeepListing("", {File("a", "1")});
+  store_->Flush();
+  EXPECT_EQ(store_->RecallEntry(kScope, "a")->object->id.etag, "1");
+  store_->KeepAbsence(kScope, "a");
+  KeepListing("", {File("a", "1")});
+  store_->Flush();
+  EXPECT_THAT(Names(""), ElementsAre("a"));
+}
+
+TEST_F(DiskMetadataStoreTest, OddNamesComeBackByteByByte) {
+  const std::string odd = "ab\xff\xfe %_'\"\n";
+  store_->KeepEntry(kScope, odd, File(odd, "1"));
+  Reopen();
+  ASSERT_TRUE(store_->RecallEntry(kScope, odd));
+  EXPECT_EQ(store_->RecallEntry(kScope, odd)->object->id.key, "prefix/" + odd);
+}
+
+TEST_F(DiskMetadataStoreTest, TheOldestDirectoriesMakeRoom) {
+  max_entries_ = 100;
+  Reopen();
+  for (int directory = 0; directory < 30; ++directory) {
+    std::vector<CatalogEntry> entries;
+    for (int i = 0; i < 20; ++i) entries.push_back(File("f" + std::to_string(10 + i), "1"));
+    clock_.Advance(1s);
+    KeepListing("d" + std::to_string(directory), entries);
+    store_->Flush();
+  }
+  EXPECT_EQ(store_->RecallListing(kScope, "d0"), nullptr);
+  EXPECT_NE(store_->RecallListing(kScope, "d29"), nullptr);
+}
+
+TEST_F(DiskMetadataStoreTest, ADamagedFileIsAnEmptyMemory) {
+  store_->KeepEntry(kScope, "a", File("a", "1"));
+  store_.reset();
+  dir_.Write("metadata.sqlite",
+             "this is no database, it is a sentence that is long enough to be read as a header.....");
+  Reopen();
+  EXPECT_FALSE(store_->RecallEntry(kScope, "a"));
+  store_->KeepEntry(kScope, "a", File("a", "1"));
+  store_->Flush();
+  EXPECT_TRUE(store_->RecallEntry(kScope, "a"));
+}
+
+TEST_F(DiskMetadataStoreTest, TheFilesAreTheOwnersAlone) {
+  store_->KeepEntry(kScope, "a", File("a", "1"));
+  store_->Flush();
+  for (const char* name : {"metadata.sqlite", "metadata.sqlite-wal"}) {
+    struct stat attributes{};
+    ASSERT_EQ(::stat((dir_ / name).c_str(), &attributes), 0) << name;
+    EXPECT_EQ(attributes.st_mode & 0777, 0600u) << name;
+  }
+}
+
+}  // namespace
+}  // namespace s3overlay
