@@ -192,8 +192,17 @@ class LinkWalk {
   }
 
   Error Hidden() const {
-    if (!quiet_) resolver_.WarnOfHidden(path_);
-    return NotADirectory(path_, "the link leads out of the layer");
+    const std::string link = PathWalked();
+    if (!quiet_) resolver_.WarnOfHidden(link);
+    return NotADirectory(link, "the link leads out of the layer");
+  }
+
+  // As much of the path that was asked for as the walk has come to: up to the link that it is in.
+  std::string PathWalked() const {
+    std::vector<std::string> components;
+    AppendComponents(path_, components);
+    components.resize(components.size() - own_left_);
+    return fmt::format("{}", fmt::join(components, "/"));
   }
 
   std::string Joined() const { return fmt::format("{}", fmt::join(done_, "/")); }
