@@ -14,6 +14,8 @@
 
 namespace s3overlay {
 
+struct ControlRequest;
+
 // Not thread-safe. Errors are those of the running mount, and beside them: kUnavailable (it went away), kTimedOut,
 // kCancelled, kBadResponse (what answers there is no s3overlay of this version). After one of these the client is of no
 // more use.
@@ -34,9 +36,8 @@ class ControlClient {
  private:
   ControlClient(UniqueFd socket, std::string socket_path, Duration timeout);
 
-  // Sends one request line and waits for the answer's line.
-  Result<std::string> Exchange(const std::string& line, const CallContext& context);
-  Result<std::string> ReceiveLine(const CallContext& context);
+  Result<std::string> Exchange(ControlRequest request, const CallContext& context);
+  Result<std::string> SendAndReceive(const std::string& line, const CallContext& context);
   CallContext ShortCall() const;
 
   const std::string socket_path_;

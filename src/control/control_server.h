@@ -8,15 +8,13 @@
 // unix(7)). The socket is 0600, in a directory that nobody else can write to.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
+#include "control/socket_file.h"
 #include "s3overlay/clock.h"
 #include "s3overlay/control.h"
 #include "s3overlay/result.h"
@@ -43,28 +41,23 @@ class ControlServer {
   struct Connection;
   using ConnectionPtr = std::shared_ptr<Connection>;
 
-  // The file that bind() made: a later one under the same name is another's.
-  struct SocketFile {
-    std::string path;
-    dev_t device = 0;
-    ino_t inode = 0;
-  };
-  friend Result<SocketFile> BindSocket(int fd, const std::string& path);
-
   ControlServer(UniqueFd listener, UniqueFd wake, SocketFile file, MountControl& control, const Clock& clock);
 
   void Serve();
-  void AcceptOne(std::vector<ConnectionPtr>& connections);
-  bool Receive(Connection& connection);
-  bool Dispatch(const ConnectionPtr& connection);
+  bool WaitForEvents(std::vector<ConnectionPtr>& connections);
+  void Accept(std::vector<ConnectionPtr>& connections);
+  void PauseUnlessIdle(int error);
+  bool TakeInput(Connection& connection);
+  bool StartAnswer(const ConnectionPtr& connection);
   void Answer(Connection& connection, const std::string& line);
-  void Wake();
+  std::string AnswerTo(const std::string& line, const CallContext& context);
+  void Wake() const;
 
-  const SocketFile file_;
   MountControl& control_;
   const Clock& clock_;
   const UniqueFd listener_;
-  const UniqueFd wake_;  // eventfd: a connection is free again, or the server stops.
+  const UniqueFd wake_;  // An eventfd: a connection is free again, or the server stops.
+  const SocketFile file_;
 
   std::atomic<bool> stopping_{false};
   ThreadPool workers_;
