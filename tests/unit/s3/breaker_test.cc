@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "s3/breaker_store.h"
+#include "s3/circuit_breaker.h"
+#include "support/fake_clock.h"
+
+namespace s3overlay {
+namespace {
+
+using std::chrono::seconds;
+using testing::FakeClock;
+
+TEST(CircuitBreaker, OpensOnlyAfterEnoughFailuresOverLongEnough) {
+  FakeClock clock;
+  CircuitBreaker breaker({});
+  for (int i = 0; i < 100; ++i) breaker.RecordFailure(clock.Now());
+  EXPECT_TRUE(breaker.is_closed()) << "many in one instant";
+  breaker.RecordSuccess();
+  for (int i = 0; i < 4; ++i) {
+    breaker.RecordFailure(clock.Now());
+    clock.Advance(seconds(1));
+  }
+  EXPECT_TRUE(breaker.is_closed()) << "few over a long time";
+  breaker.RecordSuccess();
+  breaker.RecordFailure(clock.Now());
+  EXPECT_TRUE(breaker.is_closed()) << "a success starts the count again";
+  clock.Advance(seconds(2));
+  for (int i = 0; i < 4; ++i) breaker.RecordFailure(clock.Now());
+  EXPECT_EQ(breaker.state(), BreakerState::kOpen);
+}
+
+TEST(CircuitBreaker, ProbesAtDoublingPauses) {
+  FakeClock clock;
+  CircuitBreaker breaker({.min_failures = 1, .min_span = Duration::zero()});
+  breaker.RecordFailure(clock.Now());
+  std::vector<Duration> pauses;
+  for (int i = 0; i < 7; ++i) {
+    pauses.push_back(breaker.next_probe() - clock.Now());
+    clock.Advance(pauses.back());
+    breaker.StartProbe();
+    EXPECT_EQ(breaker.state(), BreakerState::kHalfOpen);
+    breaker.FailProbe(clock.Now());
+  }
+  EXPECT_EQ(pauses, (std::vector<Duration>{seconds(1), seconds(2), seconds(4), seconds(8), seconds(16), seconds(30),
+                                           seconds(30)}));
+  breaker.StartProbe();
+  breaker.RecordSuccess();
+  breaker.FailProbe(clock.Now());
+  EXPECT_TRUE(breaker.is_closed()) << "a success of another call counts, whatever the probe met";
+}
+
+// A store whose every answer is the same, until it is changed.
+class OneAnswerStore final : public ObjectStore {
+ public:
+  Result<ObjectMetadata> Head(const std::string&, const std::string&, const CallContext&) override {
+    S3OVERLAY_RETURN_IF_ERROR(Answer());
+    return ObjectMetadata{};
+  }
+  Result<ListPage> List(const ListRequest& request, const CallContext& context) override {
+    {
+      MutexLock lock(mu_);
+      ++probes_;
+      probed_bucket_ = request.bucket;
+      changed_.SignalAll();
+      while (gated_ && !context.IsCancelled()) changed_.WaitFor(mu_, std::chrono::milliseconds(10));
+    }
+    S3OVERLAY_RETURN_IF_ERROR(Answer());
+    return ListPage{};
+  }
+  Result<void> GetRange(const ObjectId&, ByteRange, const ByteSink& sink, const CallContext&) override {
+    S3OVERLAY_RETURN_IF_ERROR(Answer());
+    return sink(0, {});
+  }
+  std::string url() const override { return "https://store"; }
+
+  void Set(ErrorCode code) {
+    MutexLock lock(mu_);
+    code_ = code;
+  }
+  void SetGated(bool gated) {
+    MutexLock lock(mu_);
+    gated_ = gated;
+  }
+  // Returns the bucket of the latest probe once there were `count`; empty after 60 s.
+  std::string WaitForProbes(int count) {
+    MutexLock lock(mu_);
+    for (int i = 0; i < 6000 && probes_ < count; ++i) changed_.WaitFor(mu_, std::chrono::milliseconds(10));
+    return probes_ < count ? "" : probed_bucket_;
+  }
+  int calls() const {
+    MutexLock lock(mu_);
+    return calls_;
+  }
+
+ private:
+  Result<void> Answer() {
+    MutexLock lock(mu_);
+    ++calls_;
+    if (code_ == ErrorCode::kSystem) return {};
+    return Error{code_, "down"};
+  }
+
+  mutable Mutex mu_;
+  CondVar changed_;
+  ErrorCode code_ S3OVERLAY_GUARDED_BY(mu_) = ErrorCode::kSystem;  // kSystem: no error
+  bool gated_ S3OVERLAY_GUARDED_BY(mu_) = false;
+  int probes_ S3OVERLAY_GUARDED_BY(mu_) = 0;
+  int calls_ S3OVERLAY_GUARDED_BY(mu_) = 0;
+  std::string probed_bucket_ S3OVERLAY_GUARDED_BY(mu_);
+};
+
+class BreakerStoreTest : public ::testing::Test {
+ protected:
+  BreakerStoreTest() {
+    auto inner = std::make_unique<OneAnswerStore>();
+    inner_ = inner.get();
+    BreakerStoreOptions options;
+    options.probe_bucket = "probed";
+    options.on_change = [this](bool available) {
+      MutexLock lock(mu_);
+      changes_.push_back(available);
+      changed_.SignalAll();
+    };
+    store_ = std::make_unique<BreakerStore>(std::move(inner), options, clock_, metrics_);
+  }
+
+  void Fail(ErrorCode code) {
+    inner_->Set(code);
+    for (int i = 0; i < 6; ++i) {
+      EXPECT_FALSE(store_->Head("b", "k", {}));
+      clock_.Advance(std::chrono::milliseconds(500));
+    }
+  }
+  bool WaitForChanges(const std::vector<bool>& expected) {
+    MutexLock lock(mu_);
+    for (int i = 0; i < 6000 && changes_ != expected; ++i) changed_.WaitFor(mu_, std::chrono::milliseconds(10));
+    return changes_ == expected;
+  }
+  std::string State() const { return std::get<std::string>(store_->GetStatus().at(1).second.value); }
+
+  FakeClock clock_;
+  Metrics metrics_;
+  Mutex mu_;
+  CondVar changed_;
+  std::vector<bool> changes_ S3OVERLAY_GUARDED_BY(mu_);
+  OneAnswerStore* inner_ = nullptr;
+  std::unique_ptr<BreakerStore> store_;
+};
+
+TEST_F(BreakerStoreTest, FailsAtOnceWhileTheStoreIsAwayAndComesBackByAProbe) {
+  inner_->SetGated(true);
+  Fail(ErrorCode::kUnavailable);
+  EXPECT_TRUE(WaitForChanges({false}));
+  EXPECT_EQ(metrics_.Get(Metric::kBreakerOpened), 1U);
+  const int calls = inner_->calls();
+  const Result<ObjectMetadata> head = store_->Head("b", "k", {});
+  ASSERT_FALSE(head);
+  EXPECT_EQ(head.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(head.error().message.find("away since"), std::string::npos) << head.error().message;
+  EXPECT_EQ(inner_->calls(), calls) << "the store was not asked";
+
+  clock_.Advance(seconds(1));
+  EXPECT_EQ(inner_->WaitForProbes(1), "probed");
+  EXPECT_EQ(State(), "half-open");
+  inner_->Set(ErrorCode::kDenied);  // A proper answer.
+  inner_->SetGated(false);
+  EXPECT_TRUE(WaitForChanges({false, true}));
+  EXPECT_EQ(State(), "closed");
+  inner_->Set(ErrorCode::kSystem);
+  EXPECT_TRUE(store_->Head("b", "k", {}));
+}
+
+TEST_F(BreakerStoreTest, AnswersOfTheStoreAreNoOutage) {
+  for (const ErrorCode code : {ErrorCode::kNotFound, ErrorCode::kDenied, ErrorCode::kThrottled, ErrorCode::kVersionGone,
+                               ErrorCode::kCancelled, ErrorCode::kCredentials}) {
+    Fail(code);
+    EXPECT_EQ(State(), "closed") << ErrorCodeName(code);
+  }
+  for (int i = 0; i < 6; ++i) {
+    inner_->Set(ErrorCode::kSystem);
+    const auto sink = [](uint64_t, std::span<const std::byte>) -> Result<void> {
+      return Error{ErrorCode::kUnavailable, "the sink's own"};
+    };
+    EXPECT_FALSE(store_->GetRange({}, {}, sink, {}));
+    clock_.Advance(seconds(1));
+  }
+  EXPECT_EQ(State(), "closed");
+}
+
+TEST_F(BreakerStoreTest, EndsWhileAProbeHangs) {
+  inner_->SetGated(true);
+  Fail(ErrorCode::kTimedOut);
+  clock_.Advance(seconds(1));
+  EXPECT_EQ(inner_->WaitForProbes(1), "probed");
+  store_.reset();
+}
+
+}  // namespace
+}  // namespace s3overlay
