@@ -56,6 +56,14 @@ void BlockMap::Drop(uint64_t index) {
   if (std::none_of(extent->second.begin(), extent->second.end(), in_use)) extents_.erase(extent);
 }
 
+bool BlockMap::IsPinned(uint64_t first, uint64_t last) const {
+  for (uint64_t index = first; index < std::min(last, block_count_); ++index) {
+    const BlockSlot* slot = SlotAt(index);
+    if (slot != nullptr && slot->pins > 0) return true;
+  }
+  return false;
+}
+
 std::vector<uint64_t> BlockMap::PresentIn(uint64_t first, uint64_t last) const {
   std::vector<uint64_t> indices;
   for (auto extent = extents_.lower_bound(ExtentOf(first)); extent != extents_.end(); ++extent) {

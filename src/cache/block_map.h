@@ -45,6 +45,7 @@ class BlockMap {
   // A present block that is being read. Its pin may outlive its presence: it says that the bytes may not be punched.
   void Pin(uint64_t index) { ++SlotAt(index)->pins; }
   void Unpin(uint64_t index) { --SlotAt(index)->pins; }
+  bool IsPinned(uint64_t first, uint64_t last) const;  // Any in [first, last).
 
   // The present blocks in [first, last).
   std::vector<uint64_t> PresentIn(uint64_t first, uint64_t last) const;
@@ -60,6 +61,7 @@ class BlockMap {
 
  private:
   BlockSlot* SlotAt(uint64_t index);
+  const BlockSlot* SlotAt(uint64_t index) const { return const_cast<BlockMap*>(this)->SlotAt(index); }
   uint64_t BlocksInExtent(uint64_t extent) const;
 
   const uint64_t file_size_;

@@ -115,6 +115,11 @@ bool IsPrefix(std::string_view name) {
 
 }  // namespace
 
+std::string DataPath(const std::string& dir, const ObjectName& name, const std::string& extension) {
+  const std::string hex = ToHex(name);
+  return fmt::format("{}/data/{}/{}{}{}", dir, hex.substr(0, 2), hex, extension.empty() ? "" : ".", extension);
+}
+
 Result<std::unique_ptr<CacheDirectory>> CacheDirectory::Open(const std::string& dir, std::string_view owner) {
   S3OVERLAY_RETURN_IF_ERROR(MakeDirectories(dir));
   auto lock = TakeLock(dir, owner);
@@ -132,11 +137,6 @@ std::optional<std::string> CacheDirectory::FindOwner(const std::string& dir) {
 
 bool CacheDirectory::Exists(const std::string& dir) { return ReadFormat(dir).starts_with(kMark); }
 
-std::string CacheDirectory::PathOf(const ObjectName& name, const std::string& extension) const {
-  const std::string hex = ToHex(name);
-  return fmt::format("{}/data/{}/{}{}{}", path_, hex.substr(0, 2), hex, extension.empty() ? "" : ".", extension);
-}
-
 bool CacheDirectory::IsOfThisFormat() const {
   const std::string format = ReadFormat(path_);
   return format.empty() || format == fmt::format("{}{}", kMark, kFormat);
@@ -153,7 +153,7 @@ Result<void> CacheDirectory::MakeParent(const ObjectName& name) const {
 }
 
 Result<std::string> CacheDirectory::MoveToDying(const ObjectName& name, const std::string& extension) {
-  const std::string from = PathOf(name, extension);
+  const std::string from = DataPath(path_, name, extension);
   const std::string to = fmt::format("{}/data/dying/{}.{}", path_, ToHex(name), next_dying_++);
   if (::rename(from.c_str(), to.c_str()) != 0) return SystemError(errno, fmt::format("rename {}", from));
   return to;
@@ -172,15 +172,19 @@ void CacheDirectory::ForEachFile(const std::function<void(const FoundFile&)>& vi
       const auto name = ParseObjectName(path.stem().string());
       const std::string extension = path.has_extension() ? path.extension().string().substr(1) : "";
       struct stat attributes{};
-      if (!name || PathOf(*name, extension) != path || ::lstat(path.c_str(), &attributes) != 0) continue;
-      visit({.name = *name, .extension = extension, .inode = attributes.st_ino});
+      if (!name || DataPath(path_, *name, extension) != path || ::lstat(path.c_str(), &attributes) != 0) continue;
+      visit({.name = *name,
+             .extension = extension,
+             .inode = attributes.st_ino,
+             .size = static_cast<uint64_t>(attributes.st_size),
+             .allocated = static_cast<uint64_t>(attributes.st_blocks) * 512});
     }
   }
 }
 
 void CacheDirectory::RemoveContent() const {
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) ::unlink((IndexPath() + suffix).c_str());
-  ForEachFile([this](const FoundFile& file) { ::unlink(PathOf(file.name, file.extension).c_str()); });
+  ForEachFile([this](const FoundFile& file) { ::unlink(DataPath(path_, file.name, file.extension).c_str()); });
   RemoveDying();
 }
 

@@ -19,6 +19,9 @@
 
 namespace s3overlay {
 
+// Where the data file of an object lies in the cache at `dir`.
+std::string DataPath(const std::string& dir, const ObjectName& name, const std::string& extension);
+
 // One owner at a time: flock(2) on `lock`, which the kernel lets go when the process ends, however it ends.
 class CacheDirectory {
  public:
@@ -28,6 +31,8 @@ class CacheDirectory {
     ObjectName name;
     std::string extension;
     uint64_t inode = 0;
+    uint64_t size = 0;
+    uint64_t allocated = 0;  // Bytes on the medium.
   };
 
   // Makes what is missing and takes the lock. kInvalidArgument where another process owns the directory, with its pid
@@ -40,9 +45,7 @@ class CacheDirectory {
   // Whether `dir` has the mark of a cache, of whatever format.
   static bool Exists(const std::string& dir);
 
-  const std::string& path() const { return path_; }
   std::string IndexPath() const { return path_ + "/index.sqlite"; }
-  std::string PathOf(const ObjectName& name, const std::string& extension) const;
 
   // False where the directory was written by a version that keeps its files in another way.
   bool IsOfThisFormat() const;

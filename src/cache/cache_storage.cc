@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/cache_storage.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "s3overlay/hash.h"
+#include "s3overlay/log.h"
+
+namespace s3overlay {
+namespace {
+
+constexpr uint64_t kCommitBytes = uint64_t{64} << 20;
+constexpr Duration kCommitInterval = std::chrono::milliseconds(500);
+constexpr Duration kDyingTick = std::chrono::seconds(1);
+constexpr Duration kIdleTick = std::chrono::seconds(5);
+// Metadata blocks that a new file or a new extent of one may take beside its bytes.
+constexpr uint64_t kWriteOverhead = 8192;
+constexpr int64_t kLastUseSteps = 60;  // Seconds by which the index may lag behind.
+
+}  // namespace
+
+CacheStorage::CacheStorage(CacheStorageOptions options, ObjectTable& table, const Clock& clock, Metrics& metrics,
+                           FaultLog& faults)
+    : options_(std::move(options)),
+      clock_(clock),
+      guard_(options_.dir, options_.limits),
+      table_(table),
+      metrics_(metrics),
+      faults_(faults) {}
+
+void CacheStorage::Write(const BlockWrite& write) {
+  if (WriteNow(write)) {
+    metrics_.Add(Metric::kCacheWrites);
+  } else {
+    metrics_.Add(Metric::kCacheDroppedWrites);
+  }
+}
+
+bool CacheStorage::WriteNow(const BlockWrite& write) {
+  const uint64_t needed = RoundUpToPage(write.block->size()) + kWriteOverhead;
+  if (!guard_.CanEverHold(needed) || !EnsureAlive()) return false;
+  if (!MakeRoom(needed, table_.Find(NameOf(write.object)) == nullptr ? 1 : 0)) return false;
+  const ObjectPtr object = FindOrCreate(write.object);
+  if (object == nullptr || !table_.MayWrite(object, write.index)) return false;
+  const std::shared_ptr<DataFile> file = OpenFile(object);
+  if (file == nullptr) return false;
+  auto written = file->Write(object->blocks.RangeOf(write.index).offset, *write.block);
+  Measure(object, *file);
+  if (!written) {
+    faults_.Note(written.error());
+    return false;
+  }
+  table_.AddBlock(object, write.index, Hash64(*write.block));
+  dirty_[object->serial].object = object;
+  dirty_[object->serial].extents.insert(object->blocks.ExtentOf(write.index));
+  written_since_commit_ += write.block->size();
+  on_full_(object);
+  return true;
+}
+
+ObjectPtr CacheStorage::FindOrCreate(const ObjectId& id) {
+  const ObjectName name = NameOf(id);
+  if (ObjectPtr object = table_.Find(name)) return object;
+  // One of the same name may have just been doomed: its file has to leave the path first.
+  CarryOutChanges();
+  const std::string extension = ExtensionOf(id.key);
+  auto made = directory_->MakeParent(name);
+  auto file = made ? DataFile::Create(DataPath(options_.dir, name, extension), id.size) : made.error();
+  if (!file) {
+    faults_.Note(file.error());
+    return nullptr;
+  }
+  const ObjectRow row{
+      .serial = next_serial_++, .name = name, .extension = extension, .etag = id.etag, .file = (*file)->identity()};
+  NoteIndexFault(index_->InsertObject(row, id));
+  auto object = std::make_shared<CachedObject>(row, options_.block_size);
+  table_.Insert(object);
+  table_.KeepOpen(object, std::move(*file));
+  return object;
+}
+
+std::shared_ptr<DataFile> CacheStorage::OpenFile(const ObjectPtr& object) {
+  if (auto file = table_.GetFile(object)) return file;
+  auto opened = DataFile::Open(PathOf(*object), object->identity, true);
+  if (!opened) {
+    faults_.Note(opened.error());
+    table_.Doom(object);
+    return nullptr;
+  }
+  std::shared_ptr<DataFile> file = std::move(*opened);
+  table_.KeepOpen(object, file);
+  return file;
+}
+
+void CacheStorage::FinishCheck(const ObjectPtr& object, CheckVerdict verdict, uint64_t drops) {
+  if (!EnsureAlive()) return;
+  if (verdict == CheckVerdict::kComplete) {
+    Commit();
+    if (!SaveComplete(object)) verdict = CheckVerdict::kFailed;
+  }
+  // Where a block was dropped in the meantime the row is taken back.
+  if (!table_.EndCheck(object, verdict, drops) && object->complete_in_index) MarkDirty(object);
+}
+
+// First the index, then the table: nobody is lent a file that the index does not know to be whole.
+bool CacheStorage::SaveComplete(const ObjectPtr& object) {
+  ObjectRow row = table_.RowOf(object);
+  row.complete = true;
+  auto saved = index_->UpdateObject(row);
+  if (saved) saved = index_->Commit();
+  NoteIndexFault(saved);
+  if (saved) object->complete_in_index = true;
+  return saved.has_value();
+}
+
+bool CacheStorage::MakeRoom(uint64_t bytes, uint64_t new_objects) {
+  while (true) {
+    const bool too_many = table_.GetTotals().objects + new_objects > options_.max_objects;
+    const uint64_t needed = std::max<uint64_t>(guard_.BytesToFree(UsedBytes(), bytes), too_many ? 1 : 0);
+    if (needed == 0) return true;
+    if (!EvictSome(needed)) return false;
+  }
+}
+
+bool CacheStorage::EvictSome(uint64_t bytes) {
+  const std::vector<Victim> victims = table_.TakeVictims(bytes);
+  const bool punchable = Uncomplete(victims);
+  for (const Victim& victim : victims) {
+    metrics_.Add(Metric::kCacheEvictions, victim.blocks);
+    if (victim.whole) {
+      Remove(victim.object);
+    } else if (punchable) {
+      Punch(victim);
+    } else {
+      table_.Doom(victim.object);
+    }
+  }
+  CarryOutChanges();
+  return !victims.empty();
+}
+
+// A file that the index calls complete is trusted after a restart: that has to be taken back before a hole appears.
+bool CacheStorage::Uncomplete(const std::vector<Victim>& victims) {
+  bool any = false;
+  for (const Victim& victim : victims) {
+    if (victim.whole || !victim.object->complete_in_index) continue;
+    MarkDirty(victim.object);
+    any = true;
+  }
+  if (any) Commit();
+  return std::none_of(victims.begin(), victims.end(),
+                      [](const Victim& victim) { return !victim.whole && victim.object->complete_in_index; });
+}
+
+void CacheStorage::Punch(const Victim& victim) {
+  const ObjectPtr& object = victim.object;
+  const std::shared_ptr<DataFile> file = OpenFile(object);
+  if (file == nullptr) return;
+  const uint64_t begin = victim.first * options_.block_size;
+  if (auto punched = file->Punch({begin, (victim.last - victim.first) * options_.block_size}); !punched) {
+    // Not every file system can: then the whole file gives its space back.
+    return table_.Doom(object);
+  }
+  Measure(object, *file);
+  Dirty& dirty = dirty_[object->serial];
+  dirty.object = object;
+  for (uint64_t index = victim.first; index < victim.last; ++index) {
+    dirty.extents.insert(object->blocks.ExtentOf(index));
+  }
+}
+
+// The object is out of the table. A lent file is moved away and unlinked when nobody has it any more.
+void CacheStorage::Remove(const ObjectPtr& object) {
+  dirty_.erase(object->serial);
+  NoteIndexFault(index_->DeleteObject(object->serial));
+  const ObjectRow row = table_.RowOf(object);
+  if (row.lent) {
+    auto moved = directory_->MoveToDying(object->name, object->extension);
+    if (moved) dying_.Add(std::move(*moved), row.allocated);
+  } else {
+    ::unlink(PathOf(*object).c_str());
+  }
+  table_.SetAllocated(object, 0);
+}
+
+void CacheStorage::CarryOutChanges() {
+  const TableChanges changes = table_.TakeChanges();
+  for (const ObjectPtr& object : changes.rows) MarkDirty(object);
+  for (const auto& [object, extent] : changes.extents) {
+    MarkDirty(object);
+    dirty_[object->serial].extents.insert(extent);
+  }
+  for (const ObjectPtr& object : changes.doomed) Remove(object);
+  if (!dying_.empty()) dying_.Reap();
+}
+
+void CacheStorage::MarkDirty(const ObjectPtr& object) { dirty_[object->serial].object = object; }
+
+void CacheStorage::Commit() {
+  CarryOutChanges();
+  bool saved = true;
+  const auto check = [&](const Result<void>& result) {
+    NoteIndexFault(result);
+    saved = saved && result.has_value();
+  };
+  std::vector<ObjectPtr> incomplete;
+  for (const auto& [serial, dirty] : dirty_) {
+    const ObjectRow row = table_.RowOf(dirty.object);
+    check(index_->UpdateObject(row));
+    for (const uint64_t extent : dirty.extents) {
+      const std::vector<std::byte> blob = table_.EncodeExtent(dirty.object, extent);
+      check(index_->PutExtent({.serial = serial, .extent = extent, .blob = blob}));
+    }
+    dirty.object->last_use_in_index_s = row.last_use_s;
+    if (!row.complete) incomplete.push_back(dirty.object);
+  }
+  check(index_->Commit());
+  if (saved) {
+    for (const ObjectPtr& object : incomplete) object->complete_in_index = false;
+  }
+  dirty_.clear();
+  written_since_commit_ = 0;
+  last_commit_ = clock_.Now();
+  index_bytes_ = index_->GetBytes();
+}
+
+Duration CacheStorage::TimeToTick() const {
+  if (!dirty_.empty()) return kCommitInterval;
+  return dying_.empty() ? kIdleTick : kDyingTick;
+}
+
+void CacheStorage::CommitIfDue() {
+  if (dirty_.empty()) return;
+  if (written_since_commit_ >= kCommitBytes || clock_.Now() - last_commit_ >= kCommitInterval) Flush();
+}
+
+void CacheStorage::Flush() {
+  if (EnsureAlive()) Commit();
+}
+
+void CacheStorage::Tick() {
+  if (!EnsureAlive()) return;
+  CarryOutChanges();
+  (void)MakeRoom(0, 0);
+  if (!dirty_.empty()) Commit();
+}
+
+void CacheStorage::Clear() {
+  if (!EnsureAlive()) return;
+  table_.DoomAll();
+  CarryOutChanges();
+  NoteIndexFault(index_->DeleteAll());
+  Commit();
+}
+
+void CacheStorage::Finish() {
+  if (!EnsureAlive()) return;
+  SaveLastUses();
+  Commit();
+  NoteIndexFault(index_->FinishCleanly());
+}
+
+void CacheStorage::SaveLastUses() {
+  for (const ObjectPtr& object : table_.ListObjects()) {
+    if (table_.RowOf(object).last_use_s - object->last_use_in_index_s >= kLastUseSteps) MarkDirty(object);
+  }
+}
+
+void CacheStorage::NoteIndexFault(const Result<void>& result) {
+  if (result) return;
+  faults_.Note(result.error());
+  if (result.error().code == ErrorCode::kBadResponse) index_damaged_ = true;
+}
+
+void CacheStorage::Measure(const ObjectPtr& object, const DataFile& file) {
+  if (auto allocated = file.GetAllocated()) table_.SetAllocated(object, *allocated);
+}
+
+uint64_t CacheStorage::UsedBytes() const {
+  return table_.GetTotals().allocated + dying_.bytes() + index_bytes_.load(std::memory_order_relaxed);
+}
+
+std::string CacheStorage::PathOf(const CachedObject& object) const {
+  return DataPath(options_.dir, object.name, object.extension);
+}
+
+}  // namespace s3overlay

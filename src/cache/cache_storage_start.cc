@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a cache storage starts: from what lies in the directory to what the table may believe, again whenever the
+// directory went away. Nothing in it is trusted: a row without its very file, or with values that do not fit, is
+// dropped, and so is a file without a row.
+#include <unistd.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <vector>
+
+#include "cache/cache_storage.h"
+#include "s3overlay/log.h"
+
+namespace s3overlay {
+namespace {
+
+constexpr uint64_t kMaxObjectSize = uint64_t{1} << 62;
+constexpr int64_t kMaxSerial = int64_t{1} << 62;
+constexpr Duration kStartInterval = std::chrono::seconds(1);
+
+}  // namespace
+
+Result<void> CacheStorage::Start() {
+  auto directory = CacheDirectory::Open(options_.dir, options_.owner);
+  if (!directory) return directory.error();
+  directory_ = std::move(*directory);
+  if (!directory_->IsOfThisFormat()) {
+    log::Warning("cache {}: written by another version; starting with an empty one", options_.dir);
+    directory_->RemoveContent();
+  }
+  S3OVERLAY_RETURN_IF_ERROR(directory_->WriteFormat());
+  if (auto opened = OpenContent(); !opened) {
+    log::Warning("{}; starting with an empty cache", opened.error().message);
+    Forget();
+    directory_->RemoveContent();
+    S3OVERLAY_RETURN_IF_ERROR(OpenContent());
+  }
+  index_damaged_ = false;
+  last_commit_ = clock_.Now();
+  index_bytes_ = index_->GetBytes();
+  return {};
+}
+
+Result<void> CacheStorage::OpenContent() {
+  directory_->RemoveDying();
+  // The log beside the index is bounded by a small share of a small cache.
+  const uint64_t wal_limit = std::clamp<uint64_t>(options_.limits.size_limit / 64, 64 << 10, 4 << 20);
+  auto index = CacheIndex::Open(directory_->IndexPath(), options_.block_size, wal_limit);
+  if (!index) return index.error();
+  index_ = std::move(*index);
+  was_clean_ = index_->was_clean();
+  return Load();
+}
+
+Result<void> CacheStorage::Load() {
+  FoundFiles found;
+  directory_->ForEachFile([&](const CacheDirectory::FoundFile& file) { found[file.name] = file; });
+  std::vector<ObjectPtr> objects;
+  std::unordered_map<int64_t, ObjectPtr> by_serial;
+  std::vector<int64_t> refused;
+  const auto on_object = [&](const ObjectRow& row) {
+    next_serial_ = std::max(next_serial_, row.serial + 1);
+    if (ObjectPtr object = Adopt(row, found)) {
+      by_serial[row.serial] = object;
+      objects.push_back(object);
+    } else {
+      refused.push_back(row.serial);
+    }
+  };
+  const auto on_extent = [&](const ExtentRow& row) {
+    const auto object = by_serial.find(row.serial);
+    if (object != by_serial.end() && !object->second->blocks.DecodeExtent(row.extent, row.blob)) {
+      object->second->refused = true;
+    }
+  };
+  S3OVERLAY_RETURN_IF_ERROR(index_->Load(on_object, on_extent));
+  for (const int64_t serial : refused) S3OVERLAY_RETURN_IF_ERROR(index_->DeleteObject(serial));
+  for (const auto& [name, file] : found) ::unlink(DataPath(options_.dir, name, file.extension).c_str());
+  for (const ObjectPtr& object : objects) {
+    if (IsSound(*object) && (was_clean_ || TidyAfterCrash(*object))) {
+      table_.Insert(object);
+    } else {
+      Reject(object);
+    }
+  }
+  return index_->Commit();
+}
+
+// Null where the row's file is not there, or where the row holds what no honest row would. Found files that are adopted
+// leave `found`.
+ObjectPtr CacheStorage::Adopt(const ObjectRow& row, FoundFiles& found) {
+  const auto file = found.find(row.name);
+  if (file == found.end() || row.serial <= 0 || row.serial > kMaxSerial) return nullptr;
+  if (row.file.size == 0 || row.file.size > kMaxObjectSize || row.file.size != file->second.size) return nullptr;
+  if (row.file.inode != file->second.inode || row.extension != file->second.extension) return nullptr;
+  ObjectRow measured = row;
+  measured.allocated = file->second.allocated;
+  found.erase(file);
+  return std::make_shared<CachedObject>(measured, options_.block_size);
+}
+
+// A file that is called complete has no holes, and one that may be mapped is complete.
+bool CacheStorage::IsSound(const CachedObject& object) const {
+  if (object.refused || object.blocks.present_count() == 0) return false;
+  if (object.complete) return object.blocks.is_full() && object.allocated >= object.identity.size;
+  return !object.lent;
+}
+
+// Blocks that were written and never committed take space that nobody counts: their space is given back. And what was
+// lent says so in the file, however the process ended.
+bool CacheStorage::TidyAfterCrash(CachedObject& object) {
+  auto file = DataFile::Open(PathOf(object), object.identity, true);
+  if (!file) return false;
+  if (object.complete) {
+    object.lent = object.lent || (*file)->WasLent();
+    return true;
+  }
+  if ((*file)->WasLent() && object.identity.id != 0) return false;
+  if (object.allocated <= RoundUpToPage(object.blocks.present_bytes())) return true;
+  const uint64_t step = options_.block_size;
+  for (uint64_t index = 0; index < object.blocks.block_count(); ++index) {
+    if (object.blocks.Find(index) != nullptr) continue;
+    uint64_t end = index + 1;
+    while (end < object.blocks.block_count() && object.blocks.Find(end) == nullptr) ++end;
+    if (!(*file)->Punch({index * step, (end - index) * step})) return false;
+    index = end;
+  }
+  auto allocated = (*file)->GetAllocated();
+  if (allocated) object.allocated = *allocated;
+  return allocated.has_value();
+}
+
+void CacheStorage::Reject(const ObjectPtr& object) {
+  NoteIndexFault(index_->DeleteObject(object->serial));
+  ::unlink(PathOf(*object).c_str());
+}
+
+// False where there is no cache directory to be had at the moment.
+bool CacheStorage::EnsureAlive() {
+  const bool alive = directory_ != nullptr && index_ != nullptr && directory_->IsAlive() && index_->IsAlive();
+  if (alive && !index_damaged_) return true;
+  if (directory_ == nullptr && clock_.Now() < next_start_) return false;
+  if (directory_ != nullptr) log::Warning("cache {}: it was removed or is damaged; starting anew", options_.dir);
+  Forget();
+  if (alive) directory_->RemoveContent();
+  directory_ = nullptr;
+  auto started = Start();
+  if (started) return true;
+  faults_.Note(started.error());
+  index_ = nullptr;
+  directory_ = nullptr;
+  next_start_ = clock_.Now() + kStartInterval;
+  return false;
+}
+
+// The files are gone, or about to be.
+void CacheStorage::Forget() {
+  table_.DoomAll();
+  for (const ObjectPtr& object : table_.TakeChanges().doomed) table_.SetAllocated(object, 0);
+  dying_.Forget();
+  dirty_.clear();
+  index_ = nullptr;
+}
+
+}  // namespace s3overlay

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/cache_writer.h"
+
+#include <pthread.h>
+
+#include <exception>
+#include <latch>
+#include <utility>
+
+#include "s3overlay/log.h"
+
+namespace s3overlay {
+namespace {
+
+uint64_t BytesOf(const std::variant<BlockWrite, CacheWriter::Command>& task) {
+  const auto* write = std::get_if<BlockWrite>(&task);
+  return write == nullptr ? 0 : write->block->size();
+}
+
+}  // namespace
+
+CacheWriter::CacheWriter(CacheStorage& storage, uint64_t queue_bytes)
+    : queue_bytes_(queue_bytes), storage_(storage), thread_([this] { Run(); }) {}
+
+bool CacheWriter::TryPush(BlockWrite write) {
+  MutexLock lock(mu_);
+  if (stopping_ || queued_bytes_ + write.block->size() > queue_bytes_) return false;
+  queued_bytes_ += write.block->size();
+  queue_.emplace_back(std::move(write));
+  changed_.SignalAll();
+  return true;
+}
+
+void CacheWriter::Post(Command command) {
+  MutexLock lock(mu_);
+  if (stopping_) return;
+  queue_.emplace_back(std::move(command));
+  changed_.SignalAll();
+}
+
+void CacheWriter::RunAndWait(Command command) {
+  std::latch done(1);
+  {
+    MutexLock lock(mu_);
+    if (stopping_) return;
+    queue_.emplace_back(Command([&] {
+      command();
+      done.count_down();
+    }));
+    changed_.SignalAll();
+  }
+  done.wait();
+}
+
+uint64_t CacheWriter::DropQueued() {
+  MutexLock lock(mu_);
+  const uint64_t dropped = std::erase_if(queue_, [this](const Task& task) S3OVERLAY_REQUIRES(mu_) {
+    queued_bytes_ -= BytesOf(task);
+    return std::holds_alternative<BlockWrite>(task);
+  });
+  return dropped;
+}
+
+void CacheWriter::Stop() {
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    changed_.SignalAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void CacheWriter::Run() {
+  ::pthread_setname_np(::pthread_self(), "cache-writer");
+  MutexLock lock(mu_);
+  while (true) {
+    const bool has_task = WaitForTask();
+    if (!has_task && stopping_) return;
+    Task task = Command([this] { storage_.Tick(); });
+    if (has_task) {
+      task = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    lock.Unlock();
+    const uint64_t bytes = BytesOf(task);
+    RunTask(task);
+    task = Command();  // The block is let go before its bytes are.
+    lock.Lock();
+    queued_bytes_ -= bytes;
+  }
+}
+
+// False when it was time for something else, or to stop.
+bool CacheWriter::WaitForTask() {
+  if (queue_.empty() && !stopping_) changed_.WaitFor(mu_, storage_.TimeToTick());
+  return !queue_.empty();
+}
+
+void CacheWriter::RunTask(const Task& task) {
+  try {
+    if (const auto* write = std::get_if<BlockWrite>(&task)) {
+      storage_.Write(*write);
+    } else {
+      std::get<Command>(task)();
+    }
+    storage_.CommitIfDue();
+  } catch (const std::exception& exception) {
+    log::Error("cache: {}", exception.what());
+  }
+}
+
+}  // namespace s3overlay

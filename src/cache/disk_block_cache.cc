@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cache/disk_block_cache.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "s3overlay/log.h"
+
+namespace s3overlay {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kMaxBlockSize = uint64_t{64} << 20;
+constexpr uint64_t kMaxUnitBytes = uint64_t{1} << 20;
+constexpr uint64_t kWantedUnits = 65536;
+
+// Small caches evict block by block; large ones up to 1 MiB at once, so that the memory of the policy stays small.
+uint64_t UnitBlocks(const DiskBlockCacheOptions& options) {
+  const uint64_t bytes = std::min(options.size_limit / kWantedUnits, kMaxUnitBytes);
+  return std::bit_floor(std::max<uint64_t>(1, bytes / options.block_size));
+}
+
+// A file that was handed out, with a descriptor of its own.
+Result<std::shared_ptr<BackingFile>> OpenForLending(const std::string& path, const FileIdentity& identity) {
+  auto file = DataFile::Open(path, identity, false);
+  if (!file) return file.error();
+  (*file)->MarkLent();
+  return std::make_shared<BackingFile>(std::move(**file).TakeFd());
+}
+
+bool SaysNothingOfTheFile(const Error& error) {
+  return error.code == ErrorCode::kSystem && (error.sys_errno == EMFILE || error.sys_errno == ENFILE ||
+                                              error.sys_errno == ENOMEM || error.sys_errno == EINTR);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DiskBlockCache>> DiskBlockCache::Open(DiskBlockCacheOptions options, const Clock& clock,
+                                                             Metrics& metrics) {
+  if (options.block_size == 0 || options.block_size % kPage != 0 || options.block_size > kMaxBlockSize) {
+    return Error{
+        .code = ErrorCode::kInvalidArgument,
+        .message = fmt::format("cache block size {} is not a multiple of 4 KiB up to 64 MiB", options.block_size)};
+  }
+  while (options.dir.size() > 1 && options.dir.ends_with('/')) options.dir.pop_back();
+  std::unique_ptr<DiskBlockCache> cache(new DiskBlockCache(std::move(options), clock, metrics));
+  S3OVERLAY_RETURN_IF_ERROR(cache->Start());
+  return cache;
+}
+
+DiskBlockCache::DiskBlockCache(DiskBlockCacheOptions options, const Clock& clock, Metrics& metrics)
+    : options_(std::move(options)),
+      clock_(clock),
+      metrics_(metrics),
+      faults_(clock, metrics),
+      table_({.block_size = options_.block_size,
+              .unit_blocks = UnitBlocks(options_),
+              .max_open_files = options_.max_open_files},
+             clock),
+      storage_({.dir = options_.dir,
+                .owner = options_.owner,
+                .limits = {.size_limit = options_.size_limit, .min_free = options_.min_free},
+                .block_size = options_.block_size,
+                .max_objects = options_.max_objects},
+               table_, clock, metrics, faults_),
+      reader_(options_.dir, table_, metrics, faults_),
+      checker_({.name = "cache-checker", .threads = 1, .queue_limit = 4096}) {}
+
+Result<void> DiskBlockCache::Start() {
+  S3OVERLAY_RETURN_IF_ERROR(storage_.Start());
+  storage_.set_on_full([this](const ObjectPtr& object) {
+    if (object->identity.size >= options_.complete_from) CheckIfFull(object);
+  });
+  storage_.Tick();
+  writer_ = std::make_unique<CacheWriter>(storage_, options_.write_queue_bytes);
+  return {};
+}
+
+DiskBlockCache::~DiskBlockCache() {
+  if (writer_ == nullptr) return;
+  stopping_ = true;
+  checker_.Stop();
+  writer_->Stop();
+  storage_.Finish();
+}
+
+std::optional<std::string> DiskBlockCache::FindOwner(const std::string& dir) { return CacheDirectory::FindOwner(dir); }
+
+bool DiskBlockCache::Exists(const std::string& dir) { return CacheDirectory::Exists(dir); }
+
+bool DiskBlockCache::Get(const ObjectId& object, uint64_t index, uint64_t offset_in_block, std::span<std::byte> out) {
+  auto pin = table_.Pin(NameOf(object), index);
+  const bool hit = pin && reader_.Read(std::move(*pin), offset_in_block, out);
+  metrics_.Add(hit ? Metric::kCacheHits : Metric::kCacheMisses);
+  return hit;
+}
+
+bool DiskBlockCache::Contains(const ObjectId& object, uint64_t index) const {
+  return table_.Has(NameOf(object), index);
+}
+
+void DiskBlockCache::Put(const ObjectId& object, uint64_t index, std::shared_ptr<const std::vector<std::byte>> block) {
+  const uint64_t expected = BlockRange(index, options_.block_size, object.size).size;
+  const bool fits = block != nullptr && expected != 0 && block->size() == expected &&
+                    index < BlockCount(object.size, options_.block_size);
+  if (fits && table_.Has(NameOf(object), index)) return;
+  if (!fits || !writer_->TryPush({.object = object, .index = index, .block = std::move(block)})) {
+    metrics_.Add(Metric::kCacheDroppedWrites);
+  }
+}
+
+CacheShare DiskBlockCache::GetShare(const ObjectId& object) const {
+  if (object.size == 0) return {.bytes = 0, .complete = true};
+  return table_.GetShare(NameOf(object));
+}
+
+std::shared_ptr<BackingFile> DiskBlockCache::OpenComplete(const ObjectId& id) {
+  const ObjectName name = NameOf(id);
+  std::shared_ptr<BackingFile> backing;
+  const ObjectPtr object = table_.Lend(name, &backing);
+  if (object == nullptr) {
+    if (const ObjectPtr incomplete = table_.Find(name)) CheckIfFull(incomplete);
+    return nullptr;
+  }
+  if (backing != nullptr) return backing;
+  auto opened = OpenForLending(storage_.PathOf(*object), object->identity);
+  if (opened) return table_.KeepLent(object, std::move(*opened));
+  faults_.Note(opened.error());
+  if (!SaysNothingOfTheFile(opened.error())) table_.Doom(object);
+  return nullptr;
+}
+
+void DiskBlockCache::CheckIfFull(const ObjectPtr& object) {
+  const auto drops = table_.BeginCheck(object);
+  if (!drops) return;
+  const bool submitted = checker_.TrySubmit([this, object, drops = *drops] {
+    const CheckVerdict verdict = reader_.CheckWhole(object, stopping_);
+    writer_->Post([this, object, verdict, drops] { storage_.FinishCheck(object, verdict, drops); });
+  });
+  // Another time: OpenComplete asks again.
+  if (!submitted) (void)table_.EndCheck(object, CheckVerdict::kFailed, *drops);
+}
+
+void DiskBlockCache::Clear() {
+  metrics_.Add(Metric::kCacheDroppedWrites, writer_->DropQueued());
+  writer_->RunAndWait([this] { storage_.Clear(); });
+}
+
+Result<CacheVerifyReport> DiskBlockCache::Verify(const CallContext& context) {
+  CacheVerifyReport report;
+  for (const ObjectPtr& object : table_.ListObjects()) {
+    S3OVERLAY_RETURN_IF_ERROR(VerifyObject(object, context, report));
+  }
+  Flush();
+  return report;
+}
+
+Result<void> DiskBlockCache::VerifyObject(const ObjectPtr& object, const CallContext& context,
+                                          CacheVerifyReport& report) {
+  ++report.objects;
+  std::vector<std::byte> buffer;
+  for (const uint64_t index : table_.ListBlocks(object)) {
+    if (context.IsCancelled()) return Error{.code = ErrorCode::kCancelled, .message = "cache verify was cancelled"};
+    if (context.deadline.HasPassed(clock_)) {
+      return Error{.code = ErrorCode::kTimedOut, .message = "cache verify did not end in time"};
+    }
+    auto pin = table_.PinForCheck(object, index);
+    if (!pin) continue;  // Evicted in the meantime.
+    const ReadOutcome outcome = reader_.Check(std::move(*pin), buffer);
+    ++report.blocks;
+    if (outcome == ReadOutcome::kDamaged) ++report.damaged_blocks;
+    if (outcome == ReadOutcome::kFailed) {
+      ++report.damaged_files;
+      table_.Doom(object);
+      break;
+    }
+  }
+  return {};
+}
+
+BlockCacheStats DiskBlockCache::GetStats() const {
+  const TableTotals totals = table_.GetTotals();
+  return {.dir = options_.dir,
+          .format = CacheDirectory::kFormat,
+          .block_size = options_.block_size,
+          .size_limit = options_.size_limit,
+          .min_free = options_.min_free,
+          .bytes = totals.allocated + storage_.dying_bytes(),
+          .index_bytes = storage_.index_bytes(),
+          .objects = totals.objects,
+          .complete_objects = totals.complete,
+          .blocks = totals.blocks,
+          .hits = metrics_.Get(Metric::kCacheHits),
+          .misses = metrics_.Get(Metric::kCacheMisses),
+          .evictions = metrics_.Get(Metric::kCacheEvictions),
+          .checksum_failures = metrics_.Get(Metric::kCacheChecksumErrors),
+          .dropped_writes = metrics_.Get(Metric::kCacheDroppedWrites),
+          .clean_stop = storage_.was_clean()};
+}
+
+void DiskBlockCache::Flush() {
+  writer_->RunAndWait([this] { storage_.Flush(); });
+  checker_.WaitIdle();
+  writer_->RunAndWait([this] { storage_.Flush(); });
+}
+
+}  // namespace s3overlay
