@@ -23,7 +23,7 @@ struct stat;
 namespace s3overlay {
 
 struct LocalSourceOptions {
-  std::string spec;               // The directory as the user wrote it.
+  std::string spec = {};          // The directory as the user wrote it.
   bool follow_links_out = false;  // Enter links that lead out of the directory.
   int lane = 0;                   // Kept for symmetry with remote sources: a local call never answers kWouldBlock.
   std::string mountpoint = {};    // Absolute, without links: links into it are not followed, and it is not shown.
