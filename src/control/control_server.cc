@@ -54,7 +54,8 @@ struct ControlServer::Connection {
   explicit Connection(UniqueFd socket) : fd(std::move(socket)) {}
 
   const UniqueFd fd;
-  std::string input;  // Of the waiting thread.
+  std::string input;   // Of the waiting thread, as the next one is.
+  bool ended = false;  // The peer sends no more; what it has sent is answered still.
   std::atomic<bool> busy{false};
   std::atomic<bool> broken{false};     // Set by the worker: the answer could not be sent.
   std::atomic<bool> cancelled{false};  // The peer hung up, or the server stops.
@@ -114,7 +115,8 @@ void ControlServer::Serve() {
 bool ControlServer::WaitForEvents(std::vector<ConnectionPtr>& connections) {
   std::vector<pollfd> polled = {{wake_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
   for (const ConnectionPtr& connection : connections) {
-    const short events = connection->busy ? 0 : POLLIN;  // A hang-up is told anyway.
+    const bool listening = !connection->busy && !connection->ended;
+    const short events = listening ? POLLIN : 0;  // A hang-up is told anyway.
     polled.push_back({connection->fd.get(), events, 0});
   }
   if (::poll(polled.data(), polled.size(), -1) < 0) return !stopping_;
@@ -162,7 +164,8 @@ void ControlServer::PauseUnlessIdle(int error) {
 bool ControlServer::TakeInput(Connection& connection) {
   const Result<size_t> got = ReceiveSome(connection.fd.get(), connection.input);
   if (!got) return got.error().code == ErrorCode::kWouldBlock;
-  return *got > 0;
+  connection.ended = *got == 0;
+  return true;
 }
 
 // Hands a whole request, if there is one, to a worker. False: the connection is to be closed.
@@ -173,7 +176,7 @@ bool ControlServer::StartAnswer(const ConnectionPtr& connection) {
     SendWithoutWaiting(connection->fd.get(), {ErrorCode::kInvalidArgument, "the request is too long"});
     return false;
   }
-  if (!whole) return true;
+  if (!whole) return !connection->ended;
   connection->busy = true;
   if (workers_.TrySubmit([this, connection, line] { Answer(*connection, line); })) return true;
   SendWithoutWaiting(connection->fd.get(), {ErrorCode::kUnavailable, "too many requests are being answered"});

@@ -87,7 +87,7 @@ TEST(JsonCodec, EveryErrorCodeComesBackTheSame) {
 }
 
 TEST(JsonCodec, NonsenseIsAnErrorAndNothingElse) {
-  const std::string deep(500'000, '[');
+  const std::string deep(20'000, '[');
   for (const std::string& line : std::vector<std::string>{
            "", "{", "null", "[]", "1", "{}", "{\"call\": 1}", "{\"call\": \"x\", \"path\": 7}", "\xff\xfe",
            "{\"call\": \"x\", \"path\": {\"hex\": 1}}", "{\"call\": \"x\", \"timeout_s\": \"long\"}", deep}) {
