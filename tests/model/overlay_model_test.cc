@@ -138,7 +138,11 @@ std::vector<std::string> AllPaths() {
 class OverlayModel : public ::testing::TestWithParam<unsigned> {
  protected:
   // Every overlay of every round would tell of its outages.
-  static void SetUpTestSuite() { ASSERT_TRUE(StartLogging({.level = LogLevel::kOff})); }
+  static void SetUpTestSuite() {
+    LogOptions silent;
+    silent.level = LogLevel::kOff;
+    ASSERT_TRUE(StartLogging(silent));
+  }
 
   bool Chance(unsigned percent) { return random_() % 100 < percent; }
 
