@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tests of docs/semantics.md are TEST_F(Semantics, RowNN_…): scripts/check_semantics.py finds them by that name.
+#pragma once
+
+#include <cerrno>
+#include <string>
+
+#include "support/mount/mount_test.h"
+
+namespace s3overlay::testing {
+
+inline constexpr size_t kBlock = 128 * kKiB;  // Of the cache.
+inline constexpr uint64_t kMiddle = 8 * kMiB;
+
+class Semantics : public MountTest {
+ protected:
+  using Store = FaultProxy::Store;
+
+  // Waits until reading the file ends with that errno.
+  bool ComesToError(const std::string& name, int error) const {
+    return Eventually([&] { return ReadWhole(At(name)).error == error; });
+  }
+
+  // S3 has "same" and "other", and the mount knows their sizes; the local "same" is as long, the local "other" is not.
+  // Then the store is gone.
+  void MountThenCutOff(const std::string& policy) {
+    Put("same", "S3 bytes");
+    Put("other", "S3, and of another size");
+    WriteLocal("same", "my bytes");
+    WriteLocal("other", "local");
+    MountBoth({"--on-outage", policy});
+    ASSERT_EQ(StatError(At("same")) + StatError(At("other")), 0);
+    proxy().SetStore(Store::kRefused);
+  }
+
+  // An object of 16 MiB of which one block in the middle is in the cache, and a local file that is as long.
+  std::string PutAndCacheTheMiddle(const std::string& name) {
+    std::string object = Pattern(2 * kMiddle);
+    Put(name, object);
+    WriteLocal(name, Pattern(object.size(), 2));
+    MountBoth();
+    EXPECT_TRUE(SameBytes(ReadDirect(At(name), kMiddle, kBlock), object.substr(kMiddle, kBlock)));
+    EXPECT_TRUE(ComesPartlyToCache(name));
+    return object;
+  }
+};
+
+}  // namespace s3overlay::testing
