@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
+#include "cache/sqlite_statement.h"
 
 namespace s3overlay {
 namespace {
@@ -41,62 +41,6 @@ uint64_t AllocatedBytes(const std::string& path) {
 
 }  // namespace
 
-// One prepared statement; parameters are bound in order.
-class CacheIndex::Statement {
- public:
-  Statement(sqlite3* database, const char* sql) {
-    code_ = ::sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
-  }
-  ~Statement() { ::sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-
-  Statement& Bind(int64_t value) {
-    if (code_ == SQLITE_OK) code_ = ::sqlite3_bind_int64(statement_, ++bound_, value);
-    return *this;
-  }
-  Statement& Bind(uint64_t value) { return Bind(static_cast<int64_t>(value)); }
-  Statement& Bind(bool value) { return Bind(int64_t{value}); }
-  Statement& Bind(std::string_view text) {
-    const char* data = text.empty() ? "" : text.data();
-    const int size = static_cast<int>(text.size());
-    if (code_ == SQLITE_OK) code_ = ::sqlite3_bind_text(statement_, ++bound_, data, size, SQLITE_TRANSIENT);
-    return *this;
-  }
-  Statement& BindBlob(std::span<const std::byte> blob) {
-    const int size = static_cast<int>(blob.size());
-    if (code_ == SQLITE_OK) code_ = ::sqlite3_bind_blob(statement_, ++bound_, blob.data(), size, SQLITE_TRANSIENT);
-    return *this;
-  }
-
-  // True while there is a row.
-  bool Step() {
-    if (code_ == SQLITE_OK || code_ == SQLITE_ROW) code_ = ::sqlite3_step(statement_);
-    return code_ == SQLITE_ROW;
-  }
-  bool Run() {
-    while (Step()) {
-    }
-    return code_ == SQLITE_DONE;
-  }
-
-  int64_t Number(int column) const { return ::sqlite3_column_int64(statement_, column); }
-  uint64_t Unsigned(int column) const { return static_cast<uint64_t>(Number(column)); }
-  std::string Text(int column) const {
-    const auto* text = reinterpret_cast<const char*>(::sqlite3_column_text(statement_, column));
-    return text == nullptr ? "" : std::string(text, static_cast<size_t>(::sqlite3_column_bytes(statement_, column)));
-  }
-  std::span<const std::byte> Blob(int column) const {
-    const auto* data = static_cast<const std::byte*>(::sqlite3_column_blob(statement_, column));
-    return {data, data == nullptr ? 0 : static_cast<size_t>(::sqlite3_column_bytes(statement_, column))};
-  }
-
- private:
-  sqlite3_stmt* statement_ = nullptr;
-  int code_ = SQLITE_OK;
-  int bound_ = 0;
-};
-
 Result<std::unique_ptr<CacheIndex>> CacheIndex::Open(const std::string& path, uint64_t block_size, uint64_t wal_limit) {
   std::unique_ptr<CacheIndex> index(new CacheIndex(path, wal_limit));
   S3OVERLAY_RETURN_IF_ERROR(index->OpenDatabase());
@@ -127,13 +71,13 @@ Result<void> CacheIndex::OpenDatabase() {
 }
 
 Result<void> CacheIndex::CheckIntegrity() {
-  Statement check(database_, "PRAGMA quick_check(1)");
+  SqliteStatement check(database_, "PRAGMA quick_check(1)");
   if (check.Step() && check.Text(0) == "ok") return {};
   return Error{.code = ErrorCode::kBadResponse, .message = fmt::format("cache index {} is damaged", path_)};
 }
 
 Result<void> CacheIndex::CheckBlockSize(uint64_t block_size) {
-  Statement insert(database_, "INSERT OR IGNORE INTO meta VALUES ('block_size', ?)");
+  SqliteStatement insert(database_, "INSERT OR IGNORE INTO meta VALUES ('block_size', ?)");
   if (!insert.Bind(block_size).Run()) return Failure("write");
   auto kept = QueryNumber("SELECT value FROM meta WHERE name = 'block_size'");
   if (!kept) return kept.error();
@@ -151,9 +95,10 @@ Result<void> CacheIndex::MarkRunning() {
 Result<void> CacheIndex::Load(const std::function<void(const ObjectRow&)>& on_object,
                               const std::function<void(const ExtentRow&)>& on_extent) {
   S3OVERLAY_RETURN_IF_ERROR(Execute("DELETE FROM extents WHERE object NOT IN (SELECT serial FROM objects)"));
-  Statement objects(database_,
-                    "SELECT serial, name, extension, etag, file_id, inode, size, allocated, complete, lent, last_use_s"
-                    " FROM objects ORDER BY last_use_s, serial");
+  SqliteStatement objects(
+      database_,
+      "SELECT serial, name, extension, etag, file_id, inode, size, allocated, complete, lent, last_use_s"
+      " FROM objects ORDER BY last_use_s, serial");
   while (objects.Step()) {
     ObjectRow row{.serial = objects.Number(0),
                   .name = ParseObjectName(objects.Text(1)).value_or(ObjectName{}),
@@ -167,7 +112,7 @@ Result<void> CacheIndex::Load(const std::function<void(const ObjectRow&)>& on_ob
     on_object(row);
   }
   if (!objects.Run()) return Failure("read");
-  Statement extents(database_, "SELECT object, extent, blocks FROM extents");
+  SqliteStatement extents(database_, "SELECT object, extent, blocks FROM extents");
   while (extents.Step()) {
     on_extent({.serial = extents.Number(0), .extent = extents.Unsigned(1), .blob = extents.Blob(2)});
   }
@@ -177,9 +122,10 @@ Result<void> CacheIndex::Load(const std::function<void(const ObjectRow&)>& on_ob
 
 Result<void> CacheIndex::InsertObject(const ObjectRow& row, const ObjectId& id) {
   S3OVERLAY_RETURN_IF_ERROR(Begin());
-  Statement insert(database_, "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  SqliteStatement insert(database_,
+                         "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert.Bind(row.serial).Bind(ToHex(row.name)).Bind(row.extension).Bind(id.store).Bind(id.bucket);
-  insert.BindBlob(std::as_bytes(std::span(id.key))).Bind(id.etag).Bind(id.version_id).Bind(row.file.size);
+  insert.BindBytes(id.key).Bind(id.etag).Bind(id.version_id).Bind(row.file.size);
   insert.Bind(row.file.id).Bind(row.file.inode).Bind(row.allocated).Bind(row.complete).Bind(row.lent);
   if (!insert.Bind(row.last_use_s).Run()) return Failure("write");
   return {};
@@ -187,8 +133,8 @@ Result<void> CacheIndex::InsertObject(const ObjectRow& row, const ObjectId& id) 
 
 Result<void> CacheIndex::UpdateObject(const ObjectRow& row) {
   S3OVERLAY_RETURN_IF_ERROR(Begin());
-  Statement update(database_,
-                   "UPDATE objects SET allocated = ?, complete = ?, lent = ?, last_use_s = ? WHERE serial = ?");
+  SqliteStatement update(database_,
+                         "UPDATE objects SET allocated = ?, complete = ?, lent = ?, last_use_s = ? WHERE serial = ?");
   update.Bind(row.allocated).Bind(row.complete).Bind(row.lent).Bind(row.last_use_s).Bind(row.serial);
   if (!update.Run()) return Failure("write");
   return {};
@@ -197,7 +143,7 @@ Result<void> CacheIndex::UpdateObject(const ObjectRow& row) {
 Result<void> CacheIndex::DeleteObject(int64_t serial) {
   S3OVERLAY_RETURN_IF_ERROR(Begin());
   for (const char* sql : {"DELETE FROM objects WHERE serial = ?", "DELETE FROM extents WHERE object = ?"}) {
-    if (!Statement(database_, sql).Bind(serial).Run()) return Failure("write");
+    if (!SqliteStatement(database_, sql).Bind(serial).Run()) return Failure("write");
   }
   return {};
 }
@@ -206,7 +152,7 @@ Result<void> CacheIndex::PutExtent(const ExtentRow& row) {
   S3OVERLAY_RETURN_IF_ERROR(Begin());
   const char* sql = row.blob.empty() ? "DELETE FROM extents WHERE object = ? AND extent = ?"
                                      : "INSERT OR REPLACE INTO extents VALUES (?, ?, ?)";
-  Statement put(database_, sql);
+  SqliteStatement put(database_, sql);
   put.Bind(row.serial).Bind(row.extent);
   if (!row.blob.empty()) put.BindBlob(row.blob);
   if (!put.Run()) return Failure("write");
@@ -253,7 +199,7 @@ Result<void> CacheIndex::Execute(const char* sql) {
 }
 
 Result<int64_t> CacheIndex::QueryNumber(const char* sql) {
-  Statement query(database_, sql);
+  SqliteStatement query(database_, sql);
   if (!query.Step()) return Failure("read");
   return query.Number(0);
 }

@@ -22,7 +22,6 @@
 #include "s3overlay/result.h"
 
 struct sqlite3;
-struct sqlite3_stmt;
 
 namespace s3overlay {
 
@@ -80,8 +79,6 @@ class CacheIndex {
   bool IsAlive() const;
 
  private:
-  class Statement;
-
   CacheIndex(std::string path, uint64_t wal_limit) : path_(std::move(path)), wal_limit_(wal_limit) {}
   Result<void> OpenDatabase();
   Result<void> CheckIntegrity();

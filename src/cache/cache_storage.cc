@@ -236,7 +236,9 @@ void CacheStorage::CommitIfDue() {
 }
 
 void CacheStorage::Flush() {
-  if (EnsureAlive()) Commit();
+  if (!EnsureAlive()) return;
+  Commit();
+  (void)MakeRoom(0, 0);  // For what the index has grown by.
 }
 
 void CacheStorage::Tick() {

@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <latch>
+#include <memory>
 #include <utility>
 
 #include "s3overlay/log.h"
@@ -39,17 +40,11 @@ void CacheWriter::Post(Command command) {
 }
 
 void CacheWriter::RunAndWait(Command command) {
-  std::latch done(1);
-  {
-    MutexLock lock(mu_);
-    if (stopping_) return;
-    queue_.emplace_back(Command([&] {
-      command();
-      done.count_down();
-    }));
-    changed_.SignalAll();
-  }
-  done.wait();
+  // Counts down when the command goes, run or not.
+  const auto done = std::make_shared<std::latch>(1);
+  std::shared_ptr<void> gone(nullptr, [done](void*) { done->count_down(); });
+  Post([command = std::move(command), gone = std::move(gone)] { command(); });
+  done->wait();
 }
 
 uint64_t CacheWriter::DropQueued() {
