@@ -4,26 +4,9 @@
 namespace s3overlay {
 
 FailureKind Classify(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kNotFound: return FailureKind::kAbsent;
-    case ErrorCode::kNotADirectory: return FailureKind::kHidesLater;
-    case ErrorCode::kUnavailable:
-    case ErrorCode::kBadResponse:
-    case ErrorCode::kTimedOut:
-    case ErrorCode::kDenied:
-    case ErrorCode::kCredentials:
-    case ErrorCode::kMisconfigured: return FailureKind::kOutage;
-    case ErrorCode::kIsADirectory:
-    case ErrorCode::kThrottled:
-    case ErrorCode::kVersionGone:
-    case ErrorCode::kArchived:
-    case ErrorCode::kWouldBlock:
-    case ErrorCode::kCancelled:
-    case ErrorCode::kInvalidArgument:
-    case ErrorCode::kUnsupported:
-    case ErrorCode::kSystem: return FailureKind::kFinal;
-  }
-  return FailureKind::kFinal;
+  if (code == ErrorCode::kNotFound) return FailureKind::kAbsent;
+  if (code == ErrorCode::kNotADirectory) return FailureKind::kHidesLater;
+  return IsOutage(code) ? FailureKind::kOutage : FailureKind::kFinal;
 }
 
 bool IsKnownToDiffer(const Entry& last_known, const Entry& candidate) {

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -30,14 +29,16 @@
 
 #include "s3overlay/file_source.h"
 #include "s3overlay/mutex.h"
+#include "support/call_faults.h"
 
 namespace s3overlay::testing {
 
-class MemoryFileSource final : public FileSource {
+class MemoryFileSource final : public FileSource, public CallFaults {
  public:
-  enum class Call { kLookup, kList, kReadLink, kOpen, kRead, kCount };
+  using Call = SourceCall;
 
-  explicit MemoryFileSource(std::string name = "memory://", int lane = 0) : name_(std::move(name)), lane_(lane) {
+  explicit MemoryFileSource(std::string name = "memory://", int lane = 0)
+      : CallFaults(name, lane), name_(std::move(name)) {
     AddDirectory("");
   }
 
@@ -91,62 +92,6 @@ class MemoryFileSource final : public FileSource {
     space_ = space;
   }
 
-  // Calls about `path` (and handles open on it), or all calls of one kind, or simply all calls, fail.
-  void Fail(ErrorCode code) {
-    MutexLock lock(mu_);
-    fail_all_ = code;
-  }
-  void FailCall(Call call, ErrorCode code) {
-    MutexLock lock(mu_);
-    fail_call_[Index(call)] = code;
-  }
-  void FailPath(const std::string& path, ErrorCode code) {
-    MutexLock lock(mu_);
-    fail_path_[path] = code;
-  }
-  void Heal() {
-    MutexLock lock(mu_);
-    fail_all_.reset();
-    fail_call_.fill(std::nullopt);
-    fail_path_.clear();
-  }
-
-  // While a gate is closed, calls of that kind (about `path`, or about anything with "*") wait, and answer kWouldBlock
-  // where they may not.
-  void CloseGate(Call call, const std::string& path = "*") {
-    MutexLock lock(mu_);
-    gates_[Index(call)] = path;
-  }
-  void OpenGate(Call call) {
-    MutexLock lock(mu_);
-    gates_[Index(call)].reset();
-    changed_.SignalAll();
-  }
-  // Returns when that many calls wait at the gate; false if they do not come within 20 s.
-  bool WaitUntilBlocked(Call call, int calls = 1) {
-    const Deadline limit = Deadline::After(clock_, std::chrono::seconds(20));
-    MutexLock lock(mu_);
-    while (blocked_[Index(call)] < calls) {
-      if (limit.HasPassed(clock_)) return false;
-      changed_.WaitFor(mu_, std::chrono::milliseconds(5));
-    }
-    return true;
-  }
-  // True: nothing is known at once. Every call with may_block false answers kWouldBlock.
-  void SetAlwaysBlocks(bool blocks) {
-    MutexLock lock(mu_);
-    always_blocks_ = blocks;
-  }
-
-  // How many calls came that were not answered with kWouldBlock.
-  int count(Call call) const {
-    MutexLock lock(mu_);
-    return counts_[Index(call)];
-  }
-  int would_block_count() const {
-    MutexLock lock(mu_);
-    return would_block_count_;
-  }
   int open_files() const {
     MutexLock lock(mu_);
     return open_files_;
@@ -164,8 +109,9 @@ class MemoryFileSource final : public FileSource {
   }
 
   Result<Entry> Lookup(std::string_view path, const CallContext& context) override {
+    const auto passed = Enter(Call::kLookup, path, context);
     MutexLock lock(mu_);
-    if (auto passed = Enter(Call::kLookup, path, context); !passed) return StaleOr(path, passed.error());
+    if (!passed) return StaleOr(path, passed.error());
     auto node = Find(path);
     if (!node) return node.error();
     Entry entry = MakeEntry(path, **node);
@@ -174,8 +120,9 @@ class MemoryFileSource final : public FileSource {
   }
 
   Result<ListingPtr> List(std::string_view path, const CallContext& context) override {
+    const auto passed = Enter(Call::kList, path, context);
     MutexLock lock(mu_);
-    if (auto passed = Enter(Call::kList, path, context); !passed) return LastListingOr(path, passed.error());
+    if (!passed) return LastListingOr(path, passed.error());
     auto node = Find(path);
     if (!node) return node.error();
     if ((*node)->type != FileType::kDirectory) return Error{.code = ErrorCode::kNotADirectory, .message = name_};
@@ -185,8 +132,8 @@ class MemoryFileSource final : public FileSource {
   }
 
   Result<std::string> ReadLink(std::string_view path, const CallContext& context) override {
-    MutexLock lock(mu_);
     S3OVERLAY_RETURN_IF_ERROR(Enter(Call::kReadLink, path, context));
+    MutexLock lock(mu_);
     auto node = Find(path);
     if (!node) return node.error();
     if ((*node)->type != FileType::kSymlink) return Error{.code = ErrorCode::kInvalidArgument, .message = "no link"};
@@ -194,10 +141,9 @@ class MemoryFileSource final : public FileSource {
   }
 
   Result<std::shared_ptr<OpenFile>> Open(const Entry& entry, const CallContext& context) override {
+    const auto passed = Enter(Call::kOpen, entry.path, context);
     MutexLock lock(mu_);
-    if (auto passed = Enter(Call::kOpen, entry.path, context); !passed && !IsCached(entry.path, passed.error().code)) {
-      return passed.error();
-    }
+    if (!passed && !IsCached(entry.path, passed.error().code)) return passed.error();
     auto node = Find(entry.path);
     if (!node) return Error{.code = ErrorCode::kVersionGone, .message = entry.path + " is gone"};
     if ((*node)->type == FileType::kDirectory) return Error{.code = ErrorCode::kIsADirectory, .message = entry.path};
@@ -268,8 +214,8 @@ class MemoryFileSource final : public FileSource {
       --source_.open_files_;
     }
     Result<size_t> Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) override {
-      MutexLock lock(source_.mu_);
       const auto passed = source_.Enter(Call::kRead, entry_.path, context);
+      MutexLock lock(source_.mu_);
       const uint64_t begin = std::min<uint64_t>(offset, node_->bytes.size());
       const size_t size = std::min<uint64_t>(buffer.size(), node_->bytes.size() - begin);
       if (!passed && (begin + size > node_->share.bytes || !IsOutage(passed.error().code))) return passed.error();
@@ -292,8 +238,6 @@ class MemoryFileSource final : public FileSource {
     const Entry entry_;
     const NodePtr node_;
   };
-
-  static size_t Index(Call call) { return static_cast<size_t>(call); }
 
   static bool IsBelow(std::string_view path, std::string_view parent) {
     return parent.empty() || (path.size() > parent.size() && path.starts_with(parent) && path[parent.size()] == '/');
@@ -321,36 +265,6 @@ class MemoryFileSource final : public FileSource {
   void Change(const std::string& path, F change) {
     MutexLock lock(mu_);
     change(*nodes_.at(path));
-  }
-
-  // Counts the call, waits at its gate, and says how it fails.
-  Result<void> Enter(Call call, std::string_view path, const CallContext& context) S3OVERLAY_REQUIRES(mu_) {
-    if (!context.may_block && (always_blocks_ || IsGated(call, path))) {
-      ++would_block_count_;
-      return Error{.code = ErrorCode::kWouldBlock, .message = name_, .lane = lane_};
-    }
-    ++counts_[Index(call)];
-    S3OVERLAY_RETURN_IF_ERROR(WaitAtGate(call, path, context));
-    auto failure = fail_call_[Index(call)] ? fail_call_[Index(call)] : fail_all_;
-    if (const auto found = fail_path_.find(path); found != fail_path_.end()) failure = found->second;
-    if (failure) return Error{.code = *failure, .message = name_ + " fails on purpose", .sys_errno = EIO};
-    return {};
-  }
-
-  bool IsGated(Call call, std::string_view path) const S3OVERLAY_REQUIRES(mu_) {
-    const auto& gate = gates_[Index(call)];
-    return gate && (*gate == "*" || *gate == path);
-  }
-
-  Result<void> WaitAtGate(Call call, std::string_view path, const CallContext& context) S3OVERLAY_REQUIRES(mu_) {
-    ++blocked_[Index(call)];
-    changed_.SignalAll();
-    while (IsGated(call, path) && !context.IsCancelled() && !context.deadline.HasPassed(clock_)) {
-      changed_.WaitFor(mu_, std::chrono::milliseconds(5));
-    }
-    --blocked_[Index(call)];
-    if (!IsGated(call, path)) return {};
-    return Error{.code = context.IsCancelled() ? ErrorCode::kCancelled : ErrorCode::kTimedOut, .message = name_};
   }
 
   Result<NodePtr> Find(std::string_view path) const S3OVERLAY_REQUIRES(mu_) {
@@ -422,22 +336,11 @@ class MemoryFileSource final : public FileSource {
   }
 
   const std::string name_;
-  const int lane_;
-  const SystemClock clock_;
 
   mutable Mutex mu_;
-  mutable CondVar changed_;
   std::map<std::string, NodePtr, std::less<>> nodes_ S3OVERLAY_GUARDED_BY(mu_);
   std::map<std::string, Entry, std::less<>> known_ S3OVERLAY_GUARDED_BY(mu_);
   std::map<std::string, ListingPtr, std::less<>> known_listings_ S3OVERLAY_GUARDED_BY(mu_);
-  std::optional<ErrorCode> fail_all_ S3OVERLAY_GUARDED_BY(mu_);
-  std::array<std::optional<ErrorCode>, static_cast<size_t>(Call::kCount)> fail_call_ S3OVERLAY_GUARDED_BY(mu_);
-  std::map<std::string, ErrorCode, std::less<>> fail_path_ S3OVERLAY_GUARDED_BY(mu_);
-  std::array<std::optional<std::string>, static_cast<size_t>(Call::kCount)> gates_ S3OVERLAY_GUARDED_BY(mu_);
-  std::array<int, static_cast<size_t>(Call::kCount)> counts_ S3OVERLAY_GUARDED_BY(mu_) = {};
-  std::array<int, static_cast<size_t>(Call::kCount)> blocked_ S3OVERLAY_GUARDED_BY(mu_) = {};
-  bool always_blocks_ S3OVERLAY_GUARDED_BY(mu_) = false;
-  int would_block_count_ S3OVERLAY_GUARDED_BY(mu_) = 0;
   int open_files_ S3OVERLAY_GUARDED_BY(mu_) = 0;
   Duration ttl_ S3OVERLAY_GUARDED_BY(mu_) = std::chrono::seconds(60);
   std::optional<FileSystemSpace> space_ S3OVERLAY_GUARDED_BY(mu_);

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -272,6 +274,27 @@ TEST(Overlay, PassesOnWhatTheLayerOfTheEntryKnows) {
   EXPECT_EQ(*overlay->ReadLink("at/l", {}), "f");
   EXPECT_EQ(overlay->ReadLink("at/f", {}).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(overlay->LastKnown("at/f")->path, "at/f");
+}
+
+TEST(Overlay, ManyThreadsMayAskWhileALayerComesAndGoes) {
+  TestOverlay overlay({"", ""});
+  overlay[0].AddFile("f", "1");
+  overlay[1].AddFile("f", "2");
+  const auto ask = [&overlay] {
+    for (int i = 0; i < 200; ++i) {
+      const std::string bytes = overlay.Read("f");
+      EXPECT_TRUE(bytes == "1" || bytes == "2" || bytes == "unavailable") << bytes;
+      EXPECT_NE(overlay.Names(""), "");
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back(ask);
+  for (int i = 0; i < 100; ++i) {
+    overlay[0].Fail(ErrorCode::kUnavailable);
+    overlay[0].Heal();
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(overlay.Read("f"), "1");
 }
 
 TEST(Overlay, AnOverlayIsALayerToo) {
