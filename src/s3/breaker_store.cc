@@ -28,12 +28,11 @@ Verdict Judge(const Result<void>& outcome) {
     case ErrorCode::kNotFound:
     case ErrorCode::kThrottled:
     case ErrorCode::kDenied:
+    case ErrorCode::kCredentials:  // Also when nobody was asked: such a call costs no time.
     case ErrorCode::kVersionGone:
     case ErrorCode::kArchived:
     case ErrorCode::kMisconfigured:
     case ErrorCode::kUnsupported: return Verdict::kAnswered;
-    // kCredentials may come from the provider before the store was asked.
-    case ErrorCode::kCredentials:
     case ErrorCode::kNotADirectory:
     case ErrorCode::kIsADirectory:
     case ErrorCode::kWouldBlock:
@@ -67,27 +66,30 @@ BreakerStore::~BreakerStore() {
 
 Result<ObjectMetadata> BreakerStore::Head(const std::string& bucket, const std::string& key,
                                           const CallContext& context) {
-  S3OVERLAY_RETURN_IF_ERROR(Admit());
+  S3OVERLAY_RETURN_IF_ERROR(Admit(context));
   return Recorded(store_->Head(bucket, key, context));
 }
 
 Result<ListPage> BreakerStore::List(const ListRequest& request, const CallContext& context) {
-  S3OVERLAY_RETURN_IF_ERROR(Admit());
+  S3OVERLAY_RETURN_IF_ERROR(Admit(context));
   return Recorded(store_->List(request, context));
 }
 
 Result<void> BreakerStore::GetRange(const ObjectId& object, ByteRange range, const ByteSink& sink,
                                     const CallContext& context) {
-  S3OVERLAY_RETURN_IF_ERROR(Admit());
+  S3OVERLAY_RETURN_IF_ERROR(Admit(context));
   bool sink_failed = false;
+  bool arrived = false;
   const ByteSink watched = [&](uint64_t offset, std::span<const std::byte> bytes) {
     Result<void> taken = sink(offset, bytes);
     sink_failed = !taken;
+    arrived = true;
     return taken;
   };
   Result<void> outcome = store_->GetRange(object, range, watched, context);
-  // The sink's error is not the store's: bytes were arriving.
-  Record(sink_failed ? Result<void>() : outcome);
+  // Bytes were arriving: the sink's error is not the store's, and a slow line is no outage.
+  const bool slow = arrived && !outcome && outcome.error().code == ErrorCode::kTimedOut;
+  Record(sink_failed || slow ? Result<void>() : outcome);
   return outcome;
 }
 
@@ -97,7 +99,8 @@ Result<T> BreakerStore::Recorded(Result<T> outcome) {
   return outcome;
 }
 
-Result<void> BreakerStore::Admit() const {
+Result<void> BreakerStore::Admit(const CallContext& context) const {
+  if (context.deadline.HasPassed(clock_)) return Error{ErrorCode::kTimedOut, "no time was left to ask the store"};
   MutexLock lock(mu_);
   if (breaker_.is_closed()) return {};
   return Error{ErrorCode::kUnavailable, fmt::format("store {} taken to be away since {}: {}", store_->url(),

@@ -31,7 +31,8 @@ struct BreakerStoreOptions {
 // Thread-safe. Clock and metrics outlive it. The destructor cancels a probe under way and ends the thread; calls must
 // have ended by then.
 //
-// Counts as an outage: kUnavailable, kTimedOut, kBadResponse. Everything else that the store says is an answer.
+// Counts as an outage: kUnavailable, kBadResponse, and kTimedOut where no byte arrived. Everything else that the store
+// says is an answer. A call whose deadline has passed before it is sent is no evidence of anything.
 class BreakerStore final : public ObjectStore, public StatusSource {
  public:
   BreakerStore(std::unique_ptr<ObjectStore> store, BreakerStoreOptions options, const Clock& clock, Metrics& metrics);
@@ -50,7 +51,7 @@ class BreakerStore final : public ObjectStore, public StatusSource {
 
  private:
   // The error to answer with at once; nothing when the call may go through.
-  Result<void> Admit() const S3OVERLAY_EXCLUDES(mu_);
+  Result<void> Admit(const CallContext& context) const S3OVERLAY_EXCLUDES(mu_);
   void Record(const Result<void>& outcome) S3OVERLAY_EXCLUDES(mu_);
   template <typename T>
   Result<T> Recorded(Result<T> outcome);

@@ -22,8 +22,9 @@ enum class Remedy {
 struct Failure {
   Error error;
   Remedy remedy = Remedy::kNone;
-  std::optional<Duration> retry_after;       // The store's own wish; never asked again sooner.
-  std::optional<WallTime> store_time;        // Date of the answer.
+  int status = 0;                            // Of the answer; 0 where there was none.
+  std::optional<Duration> retry_after{};     // The store's own wish; never asked again sooner.
+  std::optional<WallTime> store_time{};      // Date of the answer.
   std::optional<Credentials> signed_with{};  // Nothing: the request was anonymous.
 };
 

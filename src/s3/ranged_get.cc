@@ -38,6 +38,7 @@ StoreRequest RangedGet::MakeRequest() const {
 }
 
 Result<void> RangedGet::TakeHeaders(const HttpResponse& response) {
+  overlong_ = false;
   S3OVERLAY_RETURN_IF_ERROR(CheckRangeAnswer(response, object_, missing_));
   was_answered_ = true;
   return {};
@@ -45,6 +46,7 @@ Result<void> RangedGet::TakeHeaders(const HttpResponse& response) {
 
 Result<void> RangedGet::TakeBody(std::span<const std::byte> bytes) {
   if (bytes.size() > missing_.size) {
+    overlong_ = true;
     return Error{ErrorCode::kBadResponse, "the answer is longer than it said"};
   }
   if (bytes.empty()) return {};
@@ -57,15 +59,21 @@ Result<void> RangedGet::TakeBody(std::span<const std::byte> bytes) {
   return {};
 }
 
-std::optional<Failure> RangedGet::Judge(std::optional<Failure> failure) const {
-  if (!failure && missing_.empty()) return std::nullopt;
+std::optional<Failure> RangedGet::Judge(std::optional<Failure> failure) {
+  const bool delivered = missing_.empty() && !overlong_;
+  // A connection that breaks after the last byte took nothing away.
+  if (delivered && !sink_failed_) return std::nullopt;
   if (!failure) {
     return FailureOfExchange(
         {ErrorCode::kBadResponse, fmt::format("{}: {} bytes are missing", subject_, missing_.size)});
   }
-  // The sink's own error is the caller's affair: asking again would not please it.
-  if (sink_failed_) failure->remedy = Remedy::kNone;
-  if (failure->error.code == ErrorCode::kNotFound) failure->error.code = ErrorCode::kVersionGone;
+  // The sink's own error is the caller's affair: asking again would not please it. And with every byte delivered there
+  // is nothing left to ask for.
+  if (sink_failed_ || missing_.empty()) failure->remedy = Remedy::kNone;
+  if (failure->error.code == ErrorCode::kNotFound) {
+    was_answered_ = true;
+    failure->error.code = ErrorCode::kVersionGone;
+  }
   return failure;
 }
 

@@ -27,7 +27,7 @@ class RangedGet {
   // One attempt at what is still missing, from the first byte that was not delivered on.
   std::optional<Failure> Try(SignedSender& sender, int attempt, const CallContext& context);
 
-  // True once a checked answer has begun: the bucket is one.
+  // True once the store answered as a bucket does: with a part of an object, or that the key is missing.
   bool was_answered() const { return was_answered_; }
   const std::string& subject() const { return subject_; }
 
@@ -35,7 +35,7 @@ class RangedGet {
   StoreRequest MakeRequest() const;
   Result<void> TakeHeaders(const HttpResponse& response);
   Result<void> TakeBody(std::span<const std::byte> bytes);
-  std::optional<Failure> Judge(std::optional<Failure> failure) const;
+  std::optional<Failure> Judge(std::optional<Failure> failure);
 
   const ObjectId& object_;
   const ByteSink& sink_;
@@ -44,6 +44,7 @@ class RangedGet {
 
   ByteRange missing_;  // Shrinks from the front as bytes are delivered.
   bool sink_failed_ = false;
+  bool overlong_ = false;
   bool was_answered_ = false;
 };
 

@@ -114,13 +114,24 @@ Result<ObjectMetadata> S3Store::HeadOnce(const std::string& bucket, const std::s
     found = *std::move(read);
     return {};
   };
-  const s3::RetryLoop::Attempt attempt = [&](int number) {
-    return sender_.Send(request, number, {.on_headers = on_headers, .on_body = {}}, context);
+  const s3::RetryLoop::Attempt attempt = [&](int number) -> std::optional<Failure> {
+    std::optional<Failure> failure = sender_.Send(request, number, {.on_headers = on_headers, .on_body = {}}, context);
+    if (!failure) return std::nullopt;
+    return Explain(*std::move(failure), bucket, key, context);
   };
   S3OVERLAY_RETURN_IF_ERROR(loop_.Run(request.subject, context, attempt));
   if (!found) return Error{ErrorCode::kBadResponse, request.subject + ": an answer without headers"};
   proof_.Record(bucket);
   return *std::move(found);
+}
+
+// A HEAD has no body that says whether its 503 means "away" or "slow down". A list's has.
+Failure S3Store::Explain(Failure failure, const std::string& bucket, const std::string& key,
+                         const CallContext& context) {
+  if (failure.status != 503) return failure;
+  std::optional<Failure> reason = sender_.Send(MakeListRequest(FirstBelow(bucket, key)), 1, {}, context);
+  const bool busy = reason && reason->remedy == s3::Remedy::kSlowDown;
+  return busy ? *std::move(reason) : std::move(failure);
 }
 
 // After a HEAD's 404: is it the store that says no?

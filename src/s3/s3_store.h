@@ -51,6 +51,8 @@ class S3Store final : public ObjectStore {
   Result<ObjectMetadata> HeadOnce(const std::string& bucket, const std::string& key, const CallContext& context);
   Result<ObjectMetadata> ProveAbsence(const std::string& bucket, const std::string& key, const CallContext& context);
   Result<ObjectMetadata> AskByGet(const std::string& bucket, const std::string& key, const CallContext& context);
+  s3::Failure Explain(s3::Failure failure, const std::string& bucket, const std::string& key,
+                      const CallContext& context);
   Result<bool> IsListed(const std::string& bucket, const std::string& key, const CallContext& context);
 
   const std::string url_;

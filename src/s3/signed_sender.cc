@@ -23,6 +23,14 @@ std::string EncodeQuery(const std::vector<std::pair<std::string, std::string>>& 
   return text;
 }
 
+// Whose rights were not enough, where that is the question.
+std::string SignerNote(const Failure& failure) {
+  const bool refused = failure.error.code == ErrorCode::kCredentials;
+  if (failure.signed_with) return refused ? "; signed with " + failure.signed_with->Redacted() : "";
+  const bool denied = refused || failure.error.code == ErrorCode::kDenied;
+  return denied ? "; the request was not signed" : "";
+}
+
 // Lets bodies of good answers through and keeps the others aside.
 class AnswerSplitter {
  public:
@@ -74,6 +82,7 @@ std::optional<Failure> SignedSender::Send(const StoreRequest& request, int attem
              failure ? ": " : "", failure ? failure->error.message : "");
   if (!failure) return std::nullopt;
   failure->signed_with = *std::move(credentials);
+  failure->error.message += SignerNote(*failure);
   return failure;
 }
 

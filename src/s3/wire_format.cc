@@ -58,10 +58,10 @@ class ListReader {
   }
 
   Result<void> ReadFrame() {
-    if (root_.child("Prefix") && *root_.child("Prefix").child_value() != '\0') {
-      const Result<std::string> prefix = Name(root_, "Prefix");
-      if (!prefix) return prefix.error();
-      if (*prefix != request_.prefix) return BadList("it is that of another prefix");
+    // Ceph encodes the keys and leaves the prefix as it is; AWS encodes both.
+    const std::string_view prefix = root_.child_value("Prefix");
+    if (!prefix.empty() && prefix != request_.prefix && DecodeComponent(prefix) != request_.prefix) {
+      return BadList("it is that of another prefix");
     }
     const std::string_view truncated = root_.child_value("IsTruncated");
     if (truncated != "true" && truncated != "false") return BadList("it does not say whether it is complete");
@@ -204,7 +204,7 @@ constexpr CodeRule kRules[] = {
     {"BandwidthLimitExceeded", ErrorCode::kThrottled, Remedy::kSlowDown, ""},
     {"RequestTimeout", ErrorCode::kUnavailable, Remedy::kRetry, ""},
     {"OperationAborted", ErrorCode::kUnavailable, Remedy::kRetry, ""},
-    {"NotImplemented", ErrorCode::kUnsupported, Remedy::kNone, "this store cannot do it"},
+    {"NotImplemented", ErrorCode::kMisconfigured, Remedy::kNone, "this store does not offer what is needed"},
 };
 
 // A code counts only beside a status that fits it, so that no document can turn an outage into an absence.
@@ -218,7 +218,7 @@ const CodeRule* RuleOf(const ErrorDocument& document, int status) {
 // Without a rule the status speaks. `is_s3`: an S3 error document came with it, or HEAD, which carries none.
 std::pair<ErrorCode, Remedy> OfStatus(int status, bool is_s3, bool has_body) {
   if (status == 429) return {ErrorCode::kThrottled, Remedy::kSlowDown};
-  if (status == 501) return {ErrorCode::kUnsupported, Remedy::kNone};
+  if (status == 501) return {ErrorCode::kMisconfigured, Remedy::kNone};
   if (status >= 500 || status == 408) return {ErrorCode::kUnavailable, Remedy::kRetry};
   if (status == 412 || status == 416) return {ErrorCode::kVersionGone, Remedy::kNone};
   // A proxy's page says nothing about the store.
@@ -271,6 +271,7 @@ Failure FailureOfAnswer(const RefusedRequest& refused) {
   const std::optional<ErrorDocument> document = ParseErrorDocument(refused.body);
   Failure failure;
   failure.error.message = Message(refused, document);
+  failure.status = response.status;
   failure.retry_after = RetryAfter(response, refused.now);
   if (const std::string* date = response.FindHeader("Date")) failure.store_time = ParseHttpDate(*date);
 
@@ -292,8 +293,7 @@ Failure FailureOfAnswer(const RefusedRequest& refused) {
 
 Failure FailureOfExchange(Error error) {
   const bool again = error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kBadResponse;
-  return {
-      .error = std::move(error), .remedy = again ? Remedy::kRetry : Remedy::kNone, .retry_after = {}, .store_time = {}};
+  return {.error = std::move(error), .remedy = again ? Remedy::kRetry : Remedy::kNone};
 }
 
 }  // namespace s3overlay::s3

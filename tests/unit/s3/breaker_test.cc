@@ -191,6 +191,17 @@ TEST_F(BreakerStoreTest, AnswersOfTheStoreAreNoOutage) {
   EXPECT_EQ(State(), "closed");
 }
 
+TEST_F(BreakerStoreTest, CallsThatCameTooLateAreNoEvidence) {
+  inner_->Set(ErrorCode::kUnavailable);
+  CallContext late;
+  late.deadline = Deadline::At(clock_.Now());
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(store_->Head("b", "k", late).error().code, ErrorCode::kTimedOut);
+    clock_.Advance(seconds(1));
+  }
+  EXPECT_EQ(State(), "closed");
+}
+
 TEST_F(BreakerStoreTest, EndsWhileAProbeHangs) {
   inner_->SetGated(true);
   Fail(ErrorCode::kTimedOut);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <string>
@@ -107,7 +108,7 @@ TEST_F(RealServerTest, ListAndHeadAgreeOnOddKeys) {
 }
 
 TEST_F(RealServerTest, ListsPageByPageWithADelimiter) {
-  for (const char* key : {"p/a", "p/b/1", "p/b/2", "p/c", "p/d+ /1", "q"}) bucket_->Put(key, "x");
+  for (const char* key : {"p/a", "p/b/1", "p/b/2", "p/c", "p/d+ /1", "q", "100%25&\xc3\xbc"}) bucket_->Put(key, "x");
   const std::vector<std::string> expected = {"p/a", "p/b/", "p/c", "p/d+ /"};
   std::vector<std::string> paged = ListAll(AskFor("p/", "/", 2));
   std::sort(paged.begin(), paged.end());
@@ -115,6 +116,8 @@ TEST_F(RealServerTest, ListsPageByPageWithADelimiter) {
   ListRequest after = AskFor("p/");
   after.start_after = "p/b/2";
   EXPECT_EQ(ListAll(after), (std::vector<std::string>{"p/c", "p/d+ /1"}));
+  EXPECT_EQ(ListAll(AskFor("p/d+ /")), std::vector<std::string>{"p/d+ /1"});
+  EXPECT_EQ(ListAll(AskFor("100%25&")), std::vector<std::string>{"100%25&\xc3\xbc"});
   EXPECT_TRUE(ListAll(AskFor("nothing/")).empty());
 }
 

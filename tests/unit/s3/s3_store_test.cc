@@ -182,6 +182,17 @@ TEST_F(S3StoreGet, CountsTheBytes) {
   EXPECT_EQ(received_, "cdef");
 }
 
+TEST_F(S3StoreGet, EndsWithTheLastByte) {
+  ScriptedAnswer answer = Part(2, {"cdef"}, 4);
+  answer.error_at_end = Error{ErrorCode::kUnavailable, "reset after the end"};
+  transport_.Then(answer);
+  EXPECT_TRUE(Get({2, 4}));
+  EXPECT_EQ(received_, "cdef");
+  transport_.Then(Part(2, {"cdef", "g"}, 4));
+  EXPECT_EQ(Get({2, 4}).error().code, ErrorCode::kBadResponse);
+  EXPECT_EQ(transport_.requests().size(), 2U) << "nothing is left to ask for";
+}
+
 TEST_F(S3StoreGet, AcceptsTheWholeObjectOnlyWhereItWasAskedFor) {
   const ScriptedAnswer whole{
       .status = 200, .headers = {{"Content-Length", "10"}, {"ETag", "\"abc\""}}, .pieces = {"abcdefghij"}};
@@ -328,8 +339,17 @@ TEST_F(S3StoreRetry, ThrottlingIsWaitedOutUntilTheDeadline) {
   EXPECT_EQ(waits_, (std::vector<Duration>{seconds(20), seconds(10)}));
 }
 
+TEST_F(S3StoreRetry, AListTellsWhetherAHeads503IsThrottling) {
+  context_.max_retries = 0;
+  transport_.Then(HeadStatus(503)).Then(Refusal(503, "SlowDown", {{"Retry-After", "3"}})).Then(HeadFound());
+  EXPECT_TRUE(Head());
+  EXPECT_EQ(waits_, std::vector<Duration>{seconds(3)});
+  transport_.Then(HeadStatus(503)).Then({.status = 503, .pieces = {"<html></html>"}});
+  EXPECT_EQ(HeadError(), ErrorCode::kUnavailable);
+}
+
 TEST_F(S3StoreRetry, TheDeadlineAndACancellationEndIt) {
-  transport_.Then({.status = 503, .before_answer = [this] { clock_.Advance(seconds(31)); }});
+  transport_.Then({.status = 500, .before_answer = [this] { clock_.Advance(seconds(31)); }});
   const Result<ObjectMetadata> head = Head();
   EXPECT_EQ(head.error().code, ErrorCode::kUnavailable) << "nothing fits before the deadline any more";
   EXPECT_EQ(HeadError(), ErrorCode::kTimedOut);
@@ -360,6 +380,8 @@ TEST_F(S3StoreRetry, AnonymousRequestsAreNotSigned) {
   transport_.Then(HeadFound());
   EXPECT_TRUE(Head());
   EXPECT_EQ(HeaderSent(0, "Authorization"), "");
+  transport_.Then(HeadStatus(403)).Then(Refusal(403, "AccessDenied"));
+  EXPECT_NE(Head().error().message.find("not signed"), std::string::npos);
 }
 
 TEST_F(S3StoreTest, ListsAskForAllThatTheyNeed) {
