@@ -16,7 +16,7 @@
 namespace s3overlay::testing {
 
 inline ObjectId MakeObject(const std::string& key, uint64_t size, const std::string& etag = "etag-1") {
-  return {.store = "https://store", .bucket = "bucket", .key = key, .etag = etag, .size = size};
+  return {.store = "https://store", .bucket = "bucket", .key = key, .etag = etag, .size = size, .version_id = {}};
 }
 
 // Never zero, so that a hole is no right answer.

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the cache on disk keeps to its limit, and what happens to files that were handed out when they have to go.
+#include <sys/mman.h>
+
+#include <chrono>
+#include <thread>
+
+#include "unit/cache/disk_block_cache_fixture.h"
+
+namespace s3overlay {
+namespace {
+
+class DiskBlockCacheSpaceTest : public DiskBlockCacheFixture {
+ protected:
+  void OpenWithLimit(uint64_t limit) {
+    Close();
+    options_.size_limit = limit;
+    Open();
+  }
+
+  bool WaitUntil(const std::function<bool()>& condition) {
+    for (int i = 0; i < 3000; ++i) {
+      if (condition()) return true;
+      cache_->Flush();
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+};
+
+// An object's bytes as some program sees them that mapped it and closed its handle.
+class Mapping {
+ public:
+  Mapping(int fd, uint64_t size) : size_(size), address_(::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0)) {}
+  ~Mapping() { ::munmap(address_, size_); }
+  bool Shows(const ObjectId& object) const {
+    const auto* bytes = static_cast<const std::byte*>(address_);
+    return std::vector<std::byte>(bytes, bytes + size_) == BytesOf(object, {0, size_});
+  }
+
+ private:
+  const uint64_t size_;
+  void* const address_;
+};
+
+TEST_F(DiskBlockCacheSpaceTest, KeepsToItsLimitWhileTenTimesAsMuchIsWritten) {
+  constexpr uint64_t kLimit = 2 << 20;
+  OpenWithLimit(kLimit);
+  for (int i = 0; i < 80; ++i) {
+    PutAll(MakeObject("object-" + std::to_string(i), 256 << 10));
+    EXPECT_LE(DiskUsage(), kLimit);
+  }
+  const BlockCacheStats stats = cache_->GetStats();
+  EXPECT_LE(stats.bytes + stats.index_bytes, kLimit);
+  EXPECT_GT(stats.bytes, kLimit / 2) << "and it is used";
+  EXPECT_GT(stats.evictions, 0U);
+  EXPECT_EQ(stats.dropped_writes, 0U);
+  Reopen();
+  EXPECT_LE(DiskUsage(), kLimit);
+}
+
+TEST_F(DiskBlockCacheSpaceTest, AnObjectLargerThanTheCacheStreamsThrough) {
+  constexpr uint64_t kLimit = 1 << 20;
+  OpenWithLimit(kLimit);
+  const ObjectId object = MakeObject("large", 4 << 20);
+  for (uint64_t i = 0; i < BlockCount(object.size, kBlock); ++i) {
+    Put(object, i);
+    cache_->Flush();
+    EXPECT_TRUE(Has(object, i));
+  }
+  EXPECT_LE(DiskUsage(), kLimit);
+  EXPECT_FALSE(cache_->GetShare(object).complete);
+  for (uint64_t i = 0; i < BlockCount(object.size, kBlock); ++i) (void)Has(object, i);
+}
+
+TEST_F(DiskBlockCacheSpaceTest, KeepsWhatIsReadAgainAndAgain) {
+  OpenWithLimit(2 << 20);
+  const ObjectId hot = MakeObject("hot", 512 << 10);
+  PutAll(hot);
+  const auto read_hot = [&] {
+    uint64_t hits = 0;
+    for (uint64_t i = 0; i < BlockCount(hot.size, kBlock); ++i) hits += Has(hot, i) ? 1 : 0;
+    return hits;
+  };
+  for (int round = 0; round < 3; ++round) read_hot();
+  for (int i = 0; i < 40; ++i) PutAll(MakeObject("scan-" + std::to_string(i), 256 << 10));
+  EXPECT_GE(read_hot(), BlockCount(hot.size, kBlock) * 9 / 10);
+}
+
+TEST_F(DiskBlockCacheSpaceTest, WithNoRoomNothingIsKept) {
+  OpenWithLimit(kBlock - 1);
+  const ObjectId object = MakeObject("a", 2 * kBlock);
+  PutAll(object);
+  EXPECT_FALSE(Has(object, 0));
+  EXPECT_EQ(cache_->GetStats().dropped_writes, 2U);
+  Close();
+  options_.min_free = uint64_t{1} << 60;
+  OpenWithLimit(64 << 20);
+  PutAll(object);
+  EXPECT_FALSE(Has(object, 0));
+  EXPECT_EQ(cache_->GetStats().bytes, 0U);
+}
+
+TEST_F(DiskBlockCacheSpaceTest, TheNumberOfObjectsIsBounded) {
+  Close();
+  options_.max_objects = 10;
+  Open();
+  for (int i = 0; i < 30; ++i) PutAll(MakeObject("object-" + std::to_string(i), kBlock));
+  EXPECT_EQ(cache_->GetStats().objects, 10U);
+  EXPECT_EQ(DataFiles().size(), 10U);
+}
+
+TEST_F(DiskBlockCacheSpaceTest, AQueueThatIsFullDropsAndNeverWaits) {
+  Close();
+  options_.write_queue_bytes = kBlock - 1;
+  Open();
+  const ObjectId object = MakeObject("a", 2 * kBlock);
+  PutAll(object);
+  EXPECT_FALSE(Has(object, 0));
+  EXPECT_EQ(cache_->GetStats().dropped_writes, 2U);
+}
+
+TEST_F(DiskBlockCacheSpaceTest, AMappingOfALentFileNeverShowsZeros) {
+  OpenWithLimit(2 << 20);
+  const ObjectId object = MakeObject("lent", 1 << 20);
+  PutAll(object);
+  auto lent = cache_->OpenComplete(object);
+  ASSERT_NE(lent, nullptr);
+  auto mapping = std::make_unique<Mapping>(lent->fd(), object.size);
+  lent = nullptr;
+  for (int i = 0; i < 60; ++i) PutAll(MakeObject("object-" + std::to_string(i), 256 << 10));
+  EXPECT_FALSE(cache_->Contains(object, 0)) << "it was evicted";
+  EXPECT_TRUE(mapping->Shows(object));
+  EXPECT_LE(DiskUsage(), uint64_t{2} << 20) << "and still counted";
+  cache_->Clear();
+  EXPECT_TRUE(mapping->Shows(object));
+  EXPECT_GE(cache_->GetStats().bytes, object.size);
+  mapping = nullptr;
+  EXPECT_TRUE(WaitUntil([&] { return cache_->GetStats().bytes == 0; }));
+  EXPECT_TRUE(DataFiles().empty());
+}
+
+TEST_F(DiskBlockCacheSpaceTest, AnOpenLentFileIsNotEvicted) {
+  OpenWithLimit(2 << 20);
+  const ObjectId object = MakeObject("lent", 1 << 20);
+  PutAll(object);
+  const auto lent = cache_->OpenComplete(object);
+  ASSERT_NE(lent, nullptr);
+  EXPECT_EQ(cache_->OpenComplete(object), lent) << "one descriptor for all";
+  for (int i = 0; i < 30; ++i) PutAll(MakeObject("object-" + std::to_string(i), 256 << 10));
+  EXPECT_TRUE(Has(object, 0));
+  EXPECT_LE(DiskUsage(), uint64_t{2} << 20);
+}
+
+TEST_F(DiskBlockCacheSpaceTest, AFileThatWasLentInAnEarlierRunGoesWhole) {
+  OpenWithLimit(2 << 20);
+  const ObjectId object = MakeObject("lent", 1 << 20);
+  PutAll(object);
+  auto lent = cache_->OpenComplete(object);
+  ASSERT_NE(lent, nullptr);
+  const Mapping mapping(lent->fd(), object.size);
+  lent = nullptr;
+  Reopen();
+  for (int i = 0; i < 60; ++i) PutAll(MakeObject("object-" + std::to_string(i), 256 << 10));
+  EXPECT_FALSE(cache_->Contains(object, 0));
+  EXPECT_TRUE(mapping.Shows(object));
+}
+
+}  // namespace
+}  // namespace s3overlay
