@@ -188,6 +188,17 @@ void CacheDirectory::RemoveContent() const {
   RemoveDying();
 }
 
+uint64_t CacheDirectory::GetOverheadBytes() const {
+  uint64_t bytes = 0;
+  for (const fs::path& path : NamesIn(path_)) {
+    struct stat attributes{};
+    if (::lstat(path.c_str(), &attributes) == 0 && S_ISREG(attributes.st_mode)) {
+      bytes += static_cast<uint64_t>(attributes.st_blocks) * 512;
+    }
+  }
+  return bytes;
+}
+
 bool CacheDirectory::IsAlive() const {
   struct stat attributes{};
   return IsFileAt(lock_.get(), path_ + "/lock") && ::stat((path_ + "/data/dying").c_str(), &attributes) == 0;

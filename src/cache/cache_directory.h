@@ -64,6 +64,9 @@ class CacheDirectory {
   // The index and all data files.
   void RemoveContent() const;
 
+  // Bytes on the medium of everything that is no data file: the index and its log before all.
+  uint64_t GetOverheadBytes() const;
+
   // False when someone removed or replaced the directory since it was opened.
   bool IsAlive() const;
 

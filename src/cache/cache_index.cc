@@ -179,8 +179,6 @@ Result<void> CacheIndex::FinishCleanly() {
       "PRAGMA incremental_vacuum; INSERT OR REPLACE INTO meta VALUES ('clean', 1); PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-uint64_t CacheIndex::GetBytes() const { return AllocatedBytes(path_) + AllocatedBytes(path_ + "-wal"); }
-
 bool CacheIndex::IsAlive() const {
   struct stat attributes{};
   return ::stat(path_.c_str(), &attributes) == 0 && attributes.st_ino == inode_;

@@ -72,9 +72,6 @@ class CacheIndex {
   // Commits, marks the end of this run as orderly and puts everything on the medium.
   Result<void> FinishCleanly();
 
-  // Bytes of the index and its log on the medium.
-  uint64_t GetBytes() const;
-
   // False when someone removed or replaced the file.
   bool IsAlive() const;
 

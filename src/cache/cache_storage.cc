@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/cache_storage.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "s3overlay/hash.h"
@@ -16,7 +19,27 @@ constexpr Duration kDyingTick = std::chrono::seconds(1);
 constexpr Duration kIdleTick = std::chrono::seconds(5);
 // Metadata blocks that a new file or a new extent of one may take beside its bytes.
 constexpr uint64_t kWriteOverhead = 8192;
+constexpr uint64_t kEvictBytes = uint64_t{8} << 20;
 constexpr int64_t kLastUseSteps = 60;  // Seconds by which the index may lag behind.
+
+// One hole for neighbouring blocks, and none in a file that goes whole.
+std::vector<Victim> MergeNeighbours(std::vector<Victim> victims) {
+  const auto order = [](const Victim& victim) {
+    return std::tuple(victim.object->serial, !victim.whole, victim.first);
+  };
+  std::sort(victims.begin(), victims.end(), [&](const Victim& a, const Victim& b) { return order(a) < order(b); });
+  std::vector<Victim> merged;
+  for (Victim& victim : victims) {
+    const bool same_object = !merged.empty() && merged.back().object == victim.object;
+    if (same_object && (merged.back().whole || merged.back().last == victim.first)) {
+      merged.back().last = std::max(merged.back().last, victim.last);
+      merged.back().blocks += victim.blocks;
+    } else {
+      merged.push_back(std::move(victim));
+    }
+  }
+  return merged;
+}
 
 }  // namespace
 
@@ -124,9 +147,11 @@ bool CacheStorage::MakeRoom(uint64_t bytes, uint64_t new_objects) {
 }
 
 bool CacheStorage::EvictSome(uint64_t bytes) {
-  const std::vector<Victim> victims = table_.TakeVictims(bytes);
+  // More than is needed at once, as neighbours that go together cost one call.
+  const uint64_t batch = std::min(options_.limits.size_limit / 32, kEvictBytes);
+  const std::vector<Victim> victims = table_.TakeVictims(std::max(bytes, batch));
   const bool punchable = Uncomplete(victims);
-  for (const Victim& victim : victims) {
+  for (const Victim& victim : MergeNeighbours(victims)) {
     metrics_.Add(Metric::kCacheEvictions, victim.blocks);
     if (victim.whole) {
       Remove(victim.object);
@@ -222,7 +247,7 @@ void CacheStorage::Commit() {
   dirty_.clear();
   written_since_commit_ = 0;
   last_commit_ = clock_.Now();
-  index_bytes_ = index_->GetBytes();
+  index_bytes_ = directory_->GetOverheadBytes();
 }
 
 Duration CacheStorage::TimeToTick() const {

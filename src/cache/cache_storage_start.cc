@@ -38,7 +38,7 @@ Result<void> CacheStorage::Start() {
   }
   index_damaged_ = false;
   last_commit_ = clock_.Now();
-  index_bytes_ = index_->GetBytes();
+  index_bytes_ = directory_->GetOverheadBytes();
   return {};
 }
 

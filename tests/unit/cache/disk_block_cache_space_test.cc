@@ -122,21 +122,27 @@ TEST_F(DiskBlockCacheSpaceTest, AQueueThatIsFullDropsAndNeverWaits) {
 }
 
 TEST_F(DiskBlockCacheSpaceTest, AMappingOfALentFileNeverShowsZeros) {
-  OpenWithLimit(2 << 20);
-  const ObjectId object = MakeObject("lent", 1 << 20);
-  PutAll(object);
-  auto lent = cache_->OpenComplete(object);
-  ASSERT_NE(lent, nullptr);
-  auto mapping = std::make_unique<Mapping>(lent->fd(), object.size);
-  lent = nullptr;
-  for (int i = 0; i < 60; ++i) PutAll(MakeObject("object-" + std::to_string(i), 256 << 10));
-  EXPECT_FALSE(cache_->Contains(object, 0)) << "it was evicted";
-  EXPECT_TRUE(mapping->Shows(object));
-  EXPECT_LE(DiskUsage(), uint64_t{2} << 20) << "and still counted";
+  constexpr uint64_t kLimit = 2 << 20;
+  constexpr uint64_t kSize = 256 << 10;
+  OpenWithLimit(kLimit);
+  std::vector<ObjectId> objects;
+  std::vector<std::unique_ptr<Mapping>> mappings;
+  for (int i = 0; i < 7; ++i) {
+    objects.push_back(MakeObject("lent-" + std::to_string(i), kSize));
+    PutAll(objects.back());
+    const auto lent = cache_->OpenComplete(objects.back());
+    ASSERT_NE(lent, nullptr);
+    mappings.push_back(std::make_unique<Mapping>(lent->fd(), kSize));
+  }
+  for (int i = 0; i < 10; ++i) {
+    PutAll(MakeObject("object-" + std::to_string(i), kSize));
+    EXPECT_LE(DiskUsage(), kLimit) << "what is mapped counts";
+  }
+  EXPECT_FALSE(cache_->Contains(objects[0], 0)) << "the oldest one was evicted";
   cache_->Clear();
-  EXPECT_TRUE(mapping->Shows(object));
-  EXPECT_GE(cache_->GetStats().bytes, object.size);
-  mapping = nullptr;
+  for (size_t i = 0; i < objects.size(); ++i) EXPECT_TRUE(mappings[i]->Shows(objects[i]));
+  EXPECT_GE(cache_->GetStats().bytes, objects.size() * kSize);
+  mappings.clear();
   EXPECT_TRUE(WaitUntil([&] { return cache_->GetStats().bytes == 0; }));
   EXPECT_TRUE(DataFiles().empty());
 }
@@ -161,9 +167,9 @@ TEST_F(DiskBlockCacheSpaceTest, AFileThatWasLentInAnEarlierRunGoesWhole) {
   ASSERT_NE(lent, nullptr);
   const Mapping mapping(lent->fd(), object.size);
   lent = nullptr;
-  Reopen();
-  for (int i = 0; i < 60; ++i) PutAll(MakeObject("object-" + std::to_string(i), 256 << 10));
+  OpenWithLimit(1 << 19);
   EXPECT_FALSE(cache_->Contains(object, 0));
+  EXPECT_EQ(cache_->GetStats().objects, 0U);
   EXPECT_TRUE(mapping.Shows(object));
 }
 
