@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `s3overlay` answers about mounts, objects and the cache, what it prints, and what it never prints.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "support/mount/mount_test.h"
+
+namespace s3overlay::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class Query : public MountTest {
+ protected:
+  // The data files of the cache.
+  std::vector<std::string> DataFiles() {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(sandbox().cache() + "/data")) {
+      if (entry.is_regular_file()) files.push_back(entry.path());
+    }
+    return files;
+  }
+};
+
+TEST_F(Query, ResolveSaysWhoServesAPathAndWhy) {
+  Put("a.jsonl", "in S3");
+  WriteLocal("local.jsonl", "local");
+  MountBoth();
+  ASSERT_TRUE(Holds(At("a.jsonl"), "in S3"));
+  const auto object = mount().Resolve("a.jsonl");
+  EXPECT_EQ(object.at("schema"), 1);
+  EXPECT_EQ(object.at("source"), SourceOf("a.jsonl"));
+  EXPECT_EQ(object.at("state"), "fresh");
+  EXPECT_EQ(object.at("size"), 5);
+  EXPECT_EQ(object.at("mountpoint"), mount().path());
+  EXPECT_EQ(object.at("etag"), Provenance(At("a.jsonl"), "etag"));
+  const auto local = mount().Resolve("local.jsonl");
+  EXPECT_EQ(local.at("state"), "fallback");
+  ASSERT_EQ(local.at("layers").size(), 2U);
+  EXPECT_EQ(local.at("layers")[0].at("answer"), "no");
+  EXPECT_EQ(local.at("layers")[0].at("spec"), S3Layer());
+  EXPECT_EQ(local.at("layers")[1].at("answer"), "yes");
+  const ProcessResult text = sandbox().Run({"resolve", At("local.jsonl")});
+  EXPECT_EQ(text.exit_code, 0);
+  EXPECT_THAT(text.out, AllOf(HasSubstr(LocalDirectory() + "/local.jsonl"), HasSubstr("fallback")));
+  EXPECT_EQ(sandbox().Run({"resolve", At("missing")}).exit_code, 4);
+}
+
+TEST_F(Query, ResolveSaysThatALayerCouldNotAnswer) {
+  WriteLocal("a", "local");
+  proxy().SetStore(FaultProxy::Store::kRefused);
+  MountBoth();
+  const auto answer = mount().Resolve("a");
+  EXPECT_EQ(answer.at("state"), "degraded");
+  EXPECT_EQ(answer.at("layers")[0].at("answer"), "unavailable");
+  EXPECT_NE(answer.at("layers")[0].at("error"), "");
+}
+
+TEST_F(Query, ResolveCatAndLsOfObjectsNeedNoMount) {
+  Put("a.jsonl", "{\"n\":1}\n{\"n\":2}\n{\"n\":3}");
+  Put("dir/b", "b");
+  const std::string object = SourceOf("a.jsonl");
+  EXPECT_EQ(sandbox().RunJson({"resolve", object, "--json"}).at("size"), 23);
+  EXPECT_EQ(sandbox().Run({"cat", object}).out, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}");
+  EXPECT_EQ(sandbox().Run({"cat", object, "--lines", "2"}).out, "{\"n\":1}\n{\"n\":2}\n");
+  EXPECT_EQ(sandbox().Run({"cat", object, "--lines", "9"}).out, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}");
+  const ProcessResult names = sandbox().Run({"ls", S3Layer()});
+  EXPECT_EQ(names.exit_code, 0) << names.err;
+  EXPECT_THAT(names.out, AllOf(HasSubstr("a.jsonl"), HasSubstr("dir/"), Not(HasSubstr("dir/b"))));
+}
+
+TEST_F(Query, WhatIsNotThereIsExitCode4AndARefusal7) {
+  for (const char* const command : {"resolve", "cat"}) {
+    EXPECT_EQ(sandbox().Run({command, SourceOf("missing")}).exit_code, 4) << command;
+  }
+  EXPECT_EQ(sandbox().Run({"ls", S3Layer() + "/missing"}).exit_code, 4);
+  Put("a", "in S3");
+  proxy().SetStore(FaultProxy::Store::kRefused);
+  EXPECT_EQ(sandbox().Run({"cat", SourceOf("a")}).exit_code, 5);
+  proxy().SetStore(FaultProxy::Store::kUp);
+  sandbox().SetEnvironment("AWS_SECRET_ACCESS_KEY", "wrong");
+  EXPECT_EQ(sandbox().Run({"cat", SourceOf("a")}).exit_code, 7);
+}
+
+TEST_F(Query, CatReadsAMountedPathAndStopsAtItsLines) {
+  Put("a.jsonl", "1\n2\n3\n");
+  MountBoth();
+  EXPECT_EQ(sandbox().Run({"cat", At("a.jsonl"), "--lines", "1"}).out, "1\n");
+  Unmount();
+  std::string lines;
+  while (lines.size() < 32 * kMiB) lines += Pattern(1000) + "\n";
+  Put("large", lines);
+  const std::string first = lines.substr(0, lines.find('\n') + 1);
+  const int before = proxy().Count("GET");
+  EXPECT_EQ(sandbox().Run({"cat", SourceOf("large"), "--lines", "1"}).out, first);
+  EXPECT_LE(proxy().Count("GET") - before, 2) << "it goes on fetching what it does not print";
+}
+
+TEST_F(Query, StatusShowsTheMount) {
+  Put("a", "in S3");
+  MountBoth();
+  ASSERT_TRUE(Holds(At("a"), "in S3"));
+  const auto status = mount().Status();
+  for (const char* const field : {"schema", "version", "pid", "mountpoint", "uptime_s", "ready", "fuse", "layers",
+                                  "endpoints", "cache", "memory", "reads", "requests"}) {
+    EXPECT_TRUE(status.contains(field)) << field << " lacks in " << status.dump();
+  }
+  EXPECT_EQ(status.at("pid"), mount().pid());
+  EXPECT_EQ(status.at("mountpoint"), mount().path());
+  EXPECT_EQ(status.at("ready"), true);
+  EXPECT_EQ(status.at("endpoints")[0].at("url"), proxy().url());
+  EXPECT_EQ(status.at("endpoints")[0].at("breaker"), "closed");
+  EXPECT_TRUE(status.at("fuse").at("passthrough").contains("on"));
+  const ProcessResult text = sandbox().Run({"status"});
+  EXPECT_THAT(text.out, HasSubstr(mount().path())) << "without a mountpoint: all of them";
+  Unmount();
+  EXPECT_EQ(sandbox().Run({"status", sandbox().mountpoint()}).exit_code, 4);
+}
+
+TEST_F(Query, CacheStatsVerifyAndClearWhileMountedAndAfterwards) {
+  const std::string object = Pattern(3 * kMiB);
+  Put("a", object);
+  MountBoth();
+  ASSERT_TRUE(Holds(At("a"), object));
+  ASSERT_TRUE(ComesToCache("a"));
+  for (const bool mounted : {true, false}) {
+    if (!mounted) Unmount();
+    const std::vector<std::string> where =
+        mounted ? std::vector{mount().path()} : std::vector<std::string>{"--cache-dir", sandbox().cache()};
+    const auto run = [&](const std::string& command, bool json) {
+      std::vector<std::string> arguments = {"cache", command};
+      arguments.insert(arguments.end(), where.begin(), where.end());
+      if (json) arguments.emplace_back("--json");
+      return sandbox().Run(arguments);
+    };
+    const ProcessResult stats = run("stats", true);
+    ASSERT_EQ(stats.exit_code, 0) << stats.err;
+    const auto document = nlohmann::json::parse(stats.out);
+    EXPECT_EQ(document.at("dir"), sandbox().cache());
+    EXPECT_EQ(document.at("complete_objects"), 1);
+    EXPECT_GE(document.at("bytes"), object.size());
+    EXPECT_EQ(run("verify", false).exit_code, 0);
+  }
+  EXPECT_EQ(sandbox().Run({"cache", "clear", "--cache-dir", sandbox().cache()}).exit_code, 0);
+  EXPECT_EQ(sandbox().RunJson({"cache", "stats", "--cache-dir", sandbox().cache(), "--json"}).at("objects"), 0);
+}
+
+TEST_F(Query, AClearedCacheFillsAgainUnderALiveMount) {
+  const std::string object = Pattern(3 * kMiB);
+  Put("a", object);
+  MountStore();
+  ASSERT_TRUE(Holds(At("a"), object));
+  ASSERT_TRUE(ComesToCache("a"));
+  const UniqueFd open = OpenDirect(At("a"));
+  EXPECT_EQ(sandbox().Run({"cache", "clear", mount().path()}).exit_code, 0);
+  EXPECT_TRUE(SameBytes(ReadAt(open.get(), kMiB, kMiB), object.substr(kMiB, kMiB)));
+  EXPECT_TRUE(Holds(At("a"), object));
+}
+
+TEST_F(Query, VerifyFindsDamageAndTheNextReadIsRight) {
+  const std::string object = Pattern(3 * kMiB);
+  Put("a", object);
+  MountStore();
+  ASSERT_TRUE(Holds(At("a"), object));
+  ASSERT_TRUE(ComesToCache("a"));
+  Unmount();
+  ASSERT_EQ(DataFiles().size(), 1U);
+  std::fstream(DataFiles()[0], std::ios::in | std::ios::out).seekp(kMiB) << "damage";
+  EXPECT_EQ(sandbox().Run({"cache", "verify", "--cache-dir", sandbox().cache()}).exit_code, 1);
+  EXPECT_EQ(sandbox().Run({"cache", "verify", "--cache-dir", sandbox().cache()}).exit_code, 0);
+  MountStore();
+  EXPECT_TRUE(Holds(At("a"), object));
+}
+
+TEST_F(Query, ADirectoryThatIsNoCacheIsLeftAlone) {
+  WriteLocal("precious", "data");
+  for (const char* const command : {"stats", "verify", "clear"}) {
+    EXPECT_EQ(sandbox().Run({"cache", command, "--cache-dir", LocalDirectory()}).exit_code, 4) << command;
+  }
+  EXPECT_TRUE(Holds(LocalDirectory() + "/precious", "data"));
+}
+
+TEST_F(Query, NoSecretIsEverShown) {
+  Put("a", "in S3");
+  MountBoth({"--log-level", "trace"});
+  ASSERT_TRUE(Holds(At("a"), "in S3"));
+  std::ifstream command_line("/proc/" + std::to_string(mount().pid()) + "/cmdline");
+  std::vector<std::string> shown = {std::string(std::istreambuf_iterator<char>(command_line), {}),
+                                    mount().Status().dump(), mount().Resolve("a").dump(), mount().command().err};
+  Unmount();
+  shown.push_back(sandbox().Log());
+  ASSERT_THAT(shown.back(), HasSubstr("data/a"));
+  EXPECT_THAT(shown, Each(Not(HasSubstr(bucket().server().secret_key))));
+  EXPECT_THAT(shown, Each(Not(HasSubstr("Signature="))));
+}
+
+TEST_F(Query, EveryRequestIsALineOfTheDebugLog) {
+  Put("dir/log-me", Pattern(300 * kKiB));
+  MountStore();
+  ASSERT_EQ(ReadWhole(At("dir/log-me")).error, 0);
+  Unmount();
+  int gets = 0;
+  int lists = 0;
+  std::istringstream log(sandbox().Log());
+  for (std::string line; std::getline(log, line);) {
+    const bool is_debug = line.find("[debug]") != std::string::npos;
+    gets += is_debug && line.find("GET") != std::string::npos && line.find("dir/log-me") != std::string::npos &&
+            line.find("206") != std::string::npos;
+    lists += is_debug && line.find("LIST") != std::string::npos;
+  }
+  EXPECT_GT(gets, 0);
+  EXPECT_EQ(gets, proxy().Count("GET", "log-me"));
+  EXPECT_EQ(lists, proxy().Count("LIST"));
+}
+
+TEST_F(Query, HelpOfEachCommandAndTheVersion) {
+  for (const std::vector<std::string>& command : {std::vector<std::string>{},
+                                                  {"mount"},
+                                                  {"umount"},
+                                                  {"resolve"},
+                                                  {"cat"},
+                                                  {"ls"},
+                                                  {"status"},
+                                                  {"cache"},
+                                                  {"cache", "stats"},
+                                                  {"cache", "verify"},
+                                                  {"cache", "clear"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.emplace_back("--help");
+    const ProcessResult help = sandbox().Run(arguments);
+    EXPECT_EQ(help.exit_code, 0) << ::testing::PrintToString(arguments) << help.err;
+    EXPECT_THAT(help.out, ContainsRegex("[Uu]sage"));
+  }
+  EXPECT_EQ(sandbox().Run({"--version"}).exit_code, 0);
+  EXPECT_EQ(sandbox().Run({"no-such-command"}).exit_code, 2);
+  EXPECT_EQ(sandbox().Run({}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace s3overlay::testing
