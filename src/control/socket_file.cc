@@ -41,6 +41,9 @@ Result<void> CheckDirectory(const std::string& directory) {
 Result<void> MakeDirectory(const std::string& directory) {
   if (::mkdir(directory.c_str(), kDirectoryMode) != 0) {
     if (errno == EEXIST) return CheckDirectory(directory);
+    if (errno == ENOENT) {
+      return Misconfigured(directory + " cannot be made, what lies above it is missing; set XDG_RUNTIME_DIR");
+    }
     return SystemError(errno, "make the directory of the control socket, " + directory);
   }
   if (::chmod(directory.c_str(), kDirectoryMode) != 0) return SystemError(errno, "chmod " + directory);  // The umask.

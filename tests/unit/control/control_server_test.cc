@@ -100,6 +100,13 @@ TEST_F(ControlServerTest, IsPrivateWhateverTheUmask) {
   }
 }
 
+TEST_F(ControlServerTest, AMissingRuntimeDirectoryIsSaidToBeMissing) {
+  const auto server = ControlServer::Start(dir_ / "no" / "run" / "id.sock", control_, clock_);
+  ASSERT_FALSE(server);
+  EXPECT_EQ(server.error().code, ErrorCode::kMisconfigured);
+  EXPECT_THAT(server.error().message, HasSubstr("XDG_RUNTIME_DIR"));
+}
+
 TEST_F(ControlServerTest, ADirectoryThatOthersWriteToIsRefused) {
   std::filesystem::create_directory(dir_ / "run");
   ASSERT_EQ(::chmod((dir_ / "run").c_str(), 0777), 0);

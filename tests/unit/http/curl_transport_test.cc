@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <latch>
 #include <thread>
 
@@ -217,6 +218,24 @@ TEST_F(CurlTransportTest, CancellationEndsAStalledExchangeInTheMiddle) {
   const auto response = Get(server.url(), sink, {.cancelled = &cancelled});
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().code, ErrorCode::kCancelled);
+}
+
+TEST(CurlTransport, ObeysTheProxyOfTheEnvironmentUnlessToldToBypassIt) {
+  std::string target;
+  HttpServer proxy([&](const ServedRequest& request, ServedConnection& connection) {
+    target = request.target;
+    connection.Reply(200);
+  });
+  ::setenv("http_proxy", proxy.url().c_str(), 1);
+  const SystemClock clock;
+  CurlTransport transport(CurlTransportOptions{}, clock);
+  HttpRequest request{.method = "GET", .url = "http://store.invalid/a/../b", .headers = {}, .body = ""};
+  EXPECT_TRUE(transport.Send(request, {}, {}));
+  EXPECT_EQ(target, request.url);
+  request.bypass_proxy = true;
+  EXPECT_FALSE(transport.Send(request, {}, {}));
+  EXPECT_EQ(proxy.requests(), 1);
+  ::unsetenv("http_proxy");
 }
 
 TEST(CurlTransport, FindsASilentServerOutBeforeTheDeadline) {
