@@ -47,6 +47,15 @@ Metric OpensIn(FileState state) {
   return Metric::kOpensFresh;
 }
 
+Error WithVerdicts(Error error, const std::vector<LayerVerdict>& verdicts) {
+  std::string text;
+  for (const LayerVerdict& verdict : verdicts) {
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", verdict.spec, verdict.answer);
+  }
+  error.message += fmt::format(" ({})", text);
+  return error;
+}
+
 LayerStack MakeStack(OnOutage on_outage, std::vector<OverlayLayer> layers) {
   LayerStack stack{.on_outage = on_outage, .layers = {}};
   for (OverlayLayer& layer : layers) {
@@ -73,8 +82,9 @@ Result<Entry> OverlaySource::Lookup(std::string_view path, const CallContext& co
 Result<Explanation> OverlaySource::Explain(std::string_view path, const CallContext& context) {
   LookupWalk walk(stack_, outages_, path, context);
   auto entry = walk.Run();
-  if (!entry) return entry.error();
-  return Explanation{.entry = *std::move(entry), .layers = walk.TakeVerdicts()};
+  std::vector<LayerVerdict> verdicts = walk.TakeVerdicts();
+  if (!entry) return WithVerdicts(entry.error(), verdicts);
+  return Explanation{.entry = *std::move(entry), .layers = std::move(verdicts)};
 }
 
 Result<ListingPtr> OverlaySource::List(std::string_view path, const CallContext& context) {

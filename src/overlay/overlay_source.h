@@ -49,7 +49,7 @@ class OverlaySource final : public FileSource {
   std::optional<FileSystemSpace> GetSpace() const override;
   std::string Describe() const override;
 
-  // As Lookup, with what each layer said.
+  // As Lookup, with what each layer said; an error says it in its message.
   Result<Explanation> Explain(std::string_view path, const CallContext& context);
 
  private:

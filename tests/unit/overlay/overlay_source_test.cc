@@ -243,6 +243,7 @@ TEST(Overlay, ExplainsWhatEachLayerSaid) {
   EXPECT_THAT(answers, ElementsAre("unavailable", "no", "yes", "not asked"));
   EXPECT_THAT(explanation.layers[0].error, HasSubstr("timed out"));
   EXPECT_EQ(explanation.entry.layer, 2);
+  EXPECT_THAT(overlay->Explain("g", {}).error().message, HasSubstr("layer0: unavailable; layer1: no; layer2: no"));
 }
 
 TEST(Overlay, AnOpenFileStaysWithItsVersion) {
