@@ -89,7 +89,7 @@ class CacheStorage {
   Result<void> OpenContent();
   Result<void> Load();
   ObjectPtr Adopt(const ObjectRow& row, FoundFiles& found);
-  bool IsSound(const CachedObject& object) const;
+  bool IsSound(CachedObject& object);
   bool TidyAfterCrash(CachedObject& object);
   void Reject(const ObjectPtr& object);
   bool EnsureAlive();

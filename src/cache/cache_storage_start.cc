@@ -100,11 +100,24 @@ ObjectPtr CacheStorage::Adopt(const ObjectRow& row, FoundFiles& found) {
   return std::make_shared<CachedObject>(measured, options_.block_size);
 }
 
-// A file that is called complete has no holes, and one that may be mapped is complete.
-bool CacheStorage::IsSound(const CachedObject& object) const {
+// A file that is called complete has no holes, else it is one like any other: its blocks are checked as they are used.
+// Nothing may ever be written into one that was handed out.
+bool CacheStorage::IsSound(CachedObject& object) {
   if (object.refused || object.blocks.present_count() == 0) return false;
-  if (object.complete) return object.blocks.is_full() && object.allocated >= object.identity.size;
-  return !object.lent;
+  if (object.complete && object.blocks.is_full() && object.allocated >= object.identity.size) return true;
+  if (object.lent) return false;
+  if (!object.complete) return true;
+  object.complete = false;
+  const Result<void> saved = index_->UpdateObject({.serial = object.serial,
+                                                   .name = object.name,
+                                                   .extension = object.extension,
+                                                   .etag = {},
+                                                   .file = object.identity,
+                                                   .allocated = object.allocated,
+                                                   .last_use_s = object.last_use_s});
+  NoteIndexFault(saved);
+  object.complete_in_index = false;
+  return saved.has_value();
 }
 
 // Blocks that were written and never committed take space that nobody counts: their space is given back. And what was

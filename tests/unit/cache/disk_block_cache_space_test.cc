@@ -66,6 +66,7 @@ TEST_F(DiskBlockCacheSpaceTest, AnObjectLargerThanTheCacheStreamsThrough) {
   const ObjectId object = MakeObject("large", 4 << 20);
   for (uint64_t i = 0; i < BlockCount(object.size, kBlock); ++i) {
     Put(object, i);
+    if (i % 32 != 31) continue;
     cache_->Flush();
     EXPECT_TRUE(Has(object, i));
   }

@@ -192,6 +192,35 @@ TEST_F(DiskBlockCacheTest, RemovingTheDirectoryUnderneathIsHarmless) {
   EXPECT_TRUE(Has(later, 1));
 }
 
+// The directory is pulled away from under a cache that is open: what lies in it is what a crash leaves.
+TEST_F(DiskBlockCacheTest, AfterACrashOnlyWhatWasCommittedIsBelieved) {
+  Close();
+  options_.dir = dir_ / "cache";
+  Open();
+  const ObjectId whole = MakeObject("w.w", 4 * kBlock);
+  const ObjectId partial = MakeObject("p.p", 100 * kBlock);
+  PutAll(whole);
+  Put(partial, 0);
+  cache_->Flush();
+  fs::rename(options_.dir, dir_ / "crashed");
+  cache_->Flush();
+  Close();
+  options_.dir = dir_ / "crashed";
+  fs::path data;
+  for (const auto& entry : fs::recursive_directory_iterator(options_.dir)) {
+    if (entry.path().extension() == ".p") data = entry.path();
+  }
+  const UniqueFd fd(::open(data.c_str(), O_RDWR));
+  const std::vector<std::byte> lost(50 * kBlock, std::byte{1});
+  ASSERT_EQ(::pwrite(fd.get(), lost.data(), lost.size(), 2 * kBlock), static_cast<ssize_t>(lost.size()));
+  Open();
+  EXPECT_FALSE(cache_->GetStats().clean_stop);
+  EXPECT_NE(cache_->OpenComplete(whole), nullptr);
+  EXPECT_TRUE(Has(partial, 0));
+  EXPECT_FALSE(Has(partial, 2));
+  EXPECT_LT(cache_->GetStats().bytes, 20 * kBlock) << "space that no row knows is given back";
+}
+
 TEST_F(DiskBlockCacheTest, ASecondOwnerIsRefusedAndToldWho) {
   auto second = TryOpen();
   ASSERT_FALSE(second);
