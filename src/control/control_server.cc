@@ -120,9 +120,9 @@ bool ControlServer::WaitForEvents(std::vector<ConnectionPtr>& connections) {
     polled.push_back({connection->fd.get(), events, 0});
   }
   if (::poll(polled.data(), polled.size(), -1) < 0) return !stopping_;
-  if (stopping_) return false;
   uint64_t wakes = 0;
   if (polled[0].revents != 0) (void)!::read(wake_.get(), &wakes, sizeof wakes);
+  if (stopping_) return false;  // Asked after the wake-ups are taken: else the one that says so could be lost.
   for (size_t i = 0; i < connections.size(); ++i) {
     const short happened = polled[i + 2].revents;
     Connection& connection = *connections[i];
