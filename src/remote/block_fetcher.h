@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// BlockFetcher: gets blocks of objects, each once however many ask: from memory, from the block cache, from the store.
+//
+// A run of missing blocks becomes one GET (a part). Parts run on the fetcher's own threads, never on a waiter's, and
+// their blocks complete one by one as bytes arrive: a waiter wakes at its block, not at the end of the part. Failures
+// go to whoever waits and are never remembered. A waiter leaves at its own deadline or cancellation; the flight goes on
+// for the others. Prefetch asks for later blocks and does not wait.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "remote/block_flight.h"
+#include "remote/block_memory.h"
+#include "remote/pinned_object.h"
+#include "s3overlay/block_cache.h"
+#include "s3overlay/byte_range.h"
+#include "s3overlay/call_context.h"
+#include "s3overlay/clock.h"
+#include "s3overlay/metrics.h"
+#include "s3overlay/mutex.h"
+#include "s3overlay/result.h"
+#include "s3overlay/thread_pool.h"
+
+namespace s3overlay {
+
+struct BlockFetcherOptions {
+  uint64_t memory_limit = uint64_t{512} << 20;  // Bytes in flight and kept, of all files together.
+  uint64_t block_size = 128 << 10;              // Without a cache; else the cache's own.
+  uint64_t max_part = 8 << 20;                  // Bytes of one GET. Larger: fewer requests, coarser memory.
+  size_t demand_threads = 16;                   // GETs that readers wait for, at a time.
+  size_t prefetch_threads = 8;                  // GETs ahead of readers, at a time.
+  // A block that far ahead of a part's front is worth a GET of its own: about 20 ms at 100 MB/s.
+  uint64_t own_get_distance = 2 << 20;
+  Duration prefetch_timeout = std::chrono::seconds(30);
+  int prefetch_retries = 2;  // A reader who comes to the block asks again anyway.
+};
+
+// Thread-safe. Cache, clock and metrics outlive it, and so do the stores of the objects it is asked for. The destructor
+// cancels what is under way and joins its threads; calls have ended by then.
+class BlockFetcher {
+ public:
+  // `cache` may be null.
+  BlockFetcher(BlockFetcherOptions options, BlockCache* cache, const Clock& clock, Metrics& metrics);
+  ~BlockFetcher();
+  BlockFetcher(const BlockFetcher&) = delete;
+  BlockFetcher& operator=(const BlockFetcher&) = delete;
+
+  uint64_t block_size() const { return block_size_; }
+
+  // Fills `out` from `offset` on; all of it lies inside the object. `fetch_through`: a GET that has to be made anyway
+  // may as well go on to this position. kWouldBlock (lane 0) where a byte is not near and the caller may not wait; the
+  // store's errors; kTimedOut, kCancelled.
+  Result<void> Read(const PinnedObjectPtr& object, uint64_t offset, std::span<std::byte> out, uint64_t fetch_through,
+                    const CallContext& context) S3OVERLAY_EXCLUDES(mu_);
+
+  // Fetches the blocks of `range` when a thread and memory are to spare; forgets about it otherwise.
+  void Prefetch(const PinnedObjectPtr& object, ByteRange range, const PrefetchToken& token) S3OVERLAY_EXCLUDES(mu_);
+  // The handle of that token is gone: what was prefetched for it alone stops.
+  void Abandon(const PrefetchToken& token) S3OVERLAY_EXCLUDES(mu_);
+
+  uint64_t memory_used() const S3OVERLAY_EXCLUDES(mu_);
+
+ private:
+  // A block that a reader waits for: already here, or in flight.
+  struct Awaited {
+    uint64_t index = 0;
+    BlockPtr block;
+    FlightPtr flight;
+  };
+  struct Wish {
+    const PinnedObjectPtr& object;
+    const std::vector<uint64_t>& missing;  // Ascending.
+    uint64_t last;                         // One past the last block that may be fetched along with them.
+    const CallContext& context;
+  };
+
+  // The read's steps.
+  std::vector<uint64_t> CopyWhatIsNear(const PinnedObjectPtr& object, uint64_t offset, std::span<std::byte> out);
+  bool CopyFromMemory(const BlockKey& key, uint64_t offset_in_block, std::span<std::byte> out) S3OVERLAY_EXCLUDES(mu_);
+  std::vector<Awaited> Join(const Wish& wish) S3OVERLAY_EXCLUDES(mu_);
+  Awaited JoinOne(const BlockKey& key) S3OVERLAY_REQUIRES(mu_);
+  std::vector<PartPtr> MakeParts(const Wish& wish, std::vector<Awaited>& awaited) S3OVERLAY_REQUIRES(mu_);
+  uint64_t EndOfRun(const Wish& wish, uint64_t last) const S3OVERLAY_REQUIRES(mu_);
+  Result<BlockPtr> Await(const PinnedObjectPtr& object, Awaited awaited, const CallContext& context)
+      S3OVERLAY_EXCLUDES(mu_);
+  Result<BlockPtr> AwaitOnce(const Awaited& awaited, const CallContext& context) S3OVERLAY_EXCLUDES(mu_);
+
+  // A part's life, on a thread of a pool.
+  void Start(const PartPtr& part);
+  void Run(const PartPtr& part) S3OVERLAY_EXCLUDES(mu_);
+  Result<void> Fetch(Part& part) S3OVERLAY_EXCLUDES(mu_);
+  Result<void> ReserveDemand(Part& part) S3OVERLAY_EXCLUDES(mu_);
+  bool Admit(const PartPtr& part) S3OVERLAY_EXCLUDES(mu_);
+  void LandFromCache(Part& part) S3OVERLAY_EXCLUDES(mu_);
+  BlockSpan NextRun(const Part& part, uint64_t from) const S3OVERLAY_EXCLUDES(mu_);
+  Result<void> GetRun(Part& part, BlockSpan run) S3OVERLAY_EXCLUDES(mu_);
+  bool Land(Part& part, uint64_t index, BlockPtr block) S3OVERLAY_EXCLUDES(mu_);
+  void Finish(Part& part, const Result<void>& outcome) S3OVERLAY_EXCLUDES(mu_);
+
+  void Enter(const PartPtr& part, uint64_t index) S3OVERLAY_REQUIRES(mu_);
+  void LandFlight(const FlightPtr& flight, const BlockPtr& block) S3OVERLAY_REQUIRES(mu_);
+  ByteRange BytesOf(const PinnedObject& object, uint64_t index) const;
+  ByteRange BytesOf(const PinnedObject& object, BlockSpan run) const;
+
+  const BlockFetcherOptions options_;
+  BlockCache* const cache_;
+  const uint64_t block_size_;
+  const uint64_t max_part_blocks_;
+  const Clock& clock_;
+  Metrics& metrics_;
+
+  mutable Mutex mu_;
+  CondVar memory_freed_;
+  BlockMemory memory_ S3OVERLAY_GUARDED_BY(mu_);
+  std::unordered_map<BlockKey, FlightPtr, BlockKeyHash> flights_ S3OVERLAY_GUARDED_BY(mu_);
+  std::set<PartPtr> parts_ S3OVERLAY_GUARDED_BY(mu_);  // Running, or waiting for a thread on demand.
+  bool stopping_ S3OVERLAY_GUARDED_BY(mu_) = false;
+
+  // Last: their tasks use all the others.
+  ThreadPool demand_pool_;
+  ThreadPool prefetch_pool_;
+};
+
+}  // namespace s3overlay

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// BlockMemory: the one memory budget of all fetching, and the blocks that were fetched lately, which live in it too.
+//
+// Demand reads may use all of it. Prefetch never takes the last quarter, so that a reader who waits is never kept from
+// starting by bytes that nobody has asked for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "remote/pinned_object.h"
+
+namespace s3overlay {
+
+using BlockPtr = std::shared_ptr<const std::vector<std::byte>>;
+
+// Not thread-safe: its owner's lock guards it. All sizes are bytes. Counts what is in flight and what is kept; a reader
+// that is copying a block may hold it a moment longer.
+class BlockMemory {
+ public:
+  explicit BlockMemory(uint64_t limit) : limit_(limit) {}
+
+  // Sets `bytes` aside for a part that is about to be fetched, dropping kept blocks for it. False when what is in
+  // flight leaves no room.
+  bool ReserveDemand(uint64_t bytes);
+  bool ReservePrefetch(uint64_t bytes);
+  // Gives back what was reserved and did not become a block.
+  void Release(uint64_t bytes, bool is_prefetch);
+
+  // Keeps a block, whose bytes are reserved. `unread`: fetched ahead, and nobody has taken it yet.
+  void Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, bool unread);
+
+  struct Taken {
+    BlockPtr block;           // Null: not here.
+    bool was_unread = false;  // This is the first taker of a block fetched ahead.
+  };
+  Taken Take(const BlockKey& key);
+  bool Contains(const BlockKey& key) const { return by_key_.contains(key); }
+
+  uint64_t used() const { return demand_ + prefetch_ + kept_read_ + kept_unread_; }
+  uint64_t limit() const { return limit_; }
+
+ private:
+  struct Node {
+    BlockKey key;
+    BlockPtr block;
+    bool unread = false;
+  };
+  using Nodes = std::list<Node>;  // Last used first.
+
+  bool HasRoom(uint64_t bytes) const { return used() + bytes <= limit_; }
+  void DropOldest(Nodes& nodes);
+  Nodes& ListOf(const Node& node) { return node.unread ? unread_ : read_; }
+  uint64_t& CountOf(const Node& node) { return node.unread ? kept_unread_ : kept_read_; }
+
+  const uint64_t limit_;
+  uint64_t demand_ = 0;    // Reserved, in flight.
+  uint64_t prefetch_ = 0;  // Reserved, in flight.
+  uint64_t kept_read_ = 0;
+  uint64_t kept_unread_ = 0;
+  Nodes read_;
+  Nodes unread_;
+  std::unordered_map<BlockKey, Nodes::iterator, BlockKeyHash> by_key_;
+};
+
+}  // namespace s3overlay

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/key_catalog.h"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <utility>
+
+#include "remote/beside.h"
+
+namespace s3overlay {
+namespace {
+
+constexpr int kPageKeys = 1000;  // S3's own limit.
+
+}  // namespace
+
+KeyCatalog::KeyCatalog(KeyCatalogOptions options, ObjectStore& store, const Clock& clock, Metrics& metrics,
+                       MetadataStore* memory)
+    : options_(std::move(options)),
+      mapping_(options_.prefix),
+      scope_(fmt::format("{} {}/{}", store.url(), options_.bucket, mapping_.prefix())),
+      store_(store),
+      clock_(clock),
+      metrics_(metrics),
+      memory_(memory),
+      cache_(options_.max_cached_bytes),
+      finds_(clock),
+      pages_(clock),
+      listings_(clock),
+      pool_({.name = "lookup", .threads = options_.threads, .queue_limit = 256}) {}
+
+Result<CatalogEntry> KeyCatalog::Find(std::string_view path, const CallContext& context) {
+  if (auto known = Known(path)) return *std::move(known);
+  if (mapping_.ObjectKey(path).size() > kMaxKeyBytes) return NotThere(path);
+  if (!context.may_block) return WouldBlock();
+  const std::string asked(path);
+  return finds_.Run(asked, context, [&] { return Ask(asked, context); });
+}
+
+bool KeyCatalog::IsFresh(TimePoint learned_at, Duration ttl) const { return clock_.Now() < learned_at + ttl; }
+
+std::optional<Result<CatalogEntry>> KeyCatalog::Known(std::string_view path) const {
+  const auto verdict = cache_.Find(path);
+  if (verdict && verdict->entry && IsFresh(verdict->learned_at, options_.metadata_ttl)) return *verdict->entry;
+  if (verdict && !verdict->entry && IsFresh(verdict->learned_at, options_.negative_ttl)) return NotThere(path);
+  if (path.empty()) return std::nullopt;
+  // Below what is not there, or is no directory, nothing has to be asked.
+  const auto parent = Known(ParentPath(path));
+  if (!parent) return std::nullopt;
+  if (!*parent) return parent->error();
+  if ((*parent)->is_directory()) return std::nullopt;
+  return Error{ErrorCode::kNotADirectory, Describe(ParentPath(path)) + " is an object"};
+}
+
+Result<CatalogEntry> KeyCatalog::Ask(const std::string& path, const CallContext& context) {
+  // Whoever asked before may just have learned it.
+  if (auto known = Known(path)) return *std::move(known);
+  if (path.empty()) {
+    auto names = FetchPage(path, context);
+    if (!names) return names.error();
+    return Directory(path, (*names)->learned_at);
+  }
+  if (auto answer = AskByPage(path, context)) return *std::move(answer);
+  return AskByName(path, context);
+}
+
+// One page of the directory, where none was fetched lately; nothing when that does not decide the name.
+std::optional<Result<CatalogEntry>> KeyCatalog::AskByPage(const std::string& path, const CallContext& context) {
+  const std::string parent(ParentPath(path));
+  if (NamesPtr names = cache_.FindNames(parent)) {
+    // Too large for a page: it is asked name by name from now on.
+    const bool is_large = !names->complete || names->listing->entries.size() >= size_t{kPageKeys};
+    if (is_large && IsFresh(names->learned_at, options_.metadata_ttl)) return std::nullopt;
+  }
+  auto names = FetchPage(parent, context);
+  if (!names && names.error().code == ErrorCode::kDenied) {
+    // May be allowed to read and not to list: an empty page that decides nothing keeps us from trying each time.
+    auto nothing = std::make_shared<DirectoryNames>();
+    nothing->listing = std::make_shared<CatalogListing>();
+    nothing->learned_at = clock_.Now();
+    cache_.RememberNames(parent, std::move(nothing));
+    return std::nullopt;
+  }
+  if (!names) return names.error();
+  const std::string_view name = LastComponent(path);
+  if (!(*names)->Decides(name)) return std::nullopt;
+  if (const CatalogEntry* entry = (*names)->Find(name)) return *entry;
+  return NotThere(path);
+}
+
+Result<CatalogEntry> KeyCatalog::AskByName(const std::string& path, const CallContext& context) {
+  const TimePoint asked_at = clock_.Now();
+  Result<ObjectMetadata> head = Error{};
+  Result<bool> below = Error{};
+  RunBeside(pool_, [&] { head = HeadObject(path, context); }, [&] { below = HasKeysBelow(path, context); });
+  return Judge(path, std::move(head), std::move(below), asked_at);
+}
+
+Result<ObjectMetadata> KeyCatalog::HeadObject(const std::string& path, const CallContext& context) {
+  return store_.Head(options_.bucket, mapping_.ObjectKey(path), context);
+}
+
+Result<bool> KeyCatalog::HasKeysBelow(const std::string& path, const CallContext& context) {
+  ListRequest request;
+  request.bucket = options_.bucket;
+  request.prefix = mapping_.DirectoryPrefix(path);
+  request.delimiter = "/";
+  request.max_keys = 1;
+  auto page = store_.List(request, context);
+  if (!page) return page.error();
+  return !page->objects.empty() || !page->common_prefixes.empty();
+}
+
+// Absence takes two answers that say no.
+Result<CatalogEntry> KeyCatalog::Judge(const std::string& path, Result<ObjectMetadata> head, Result<bool> below,
+                                       TimePoint asked_at) {
+  std::optional<CatalogEntry> entry;
+  if (below && *below) {
+    entry = Directory(path, asked_at);
+    if (head) metrics_.Add(Metric::kKeysHidden);
+  } else if (head && (below || below.error().code == ErrorCode::kDenied)) {
+    entry = Directory(path, asked_at);
+    entry->object = *std::move(head);
+  } else if (!below) {
+    return below.error();
+  } else if (head.error().code != ErrorCode::kNotFound) {
+    return head.error();
+  }
+  cache_.Remember(path, entry, asked_at);
+  if (memory_ != nullptr && entry) memory_->KeepEntry(scope_, path, *entry);
+  if (memory_ != nullptr && !entry) memory_->KeepAbsence(scope_, path);
+  if (!entry) return NotThere(path);
+  return *std::move(entry);
+}
+
+Result<std::shared_ptr<const CatalogListing>> KeyCatalog::List(std::string_view path, const CallContext& context) {
+  const std::string directory(path);
+  NamesPtr names = cache_.FindNames(path);
+  const bool is_known = names && names->complete && IsFresh(names->learned_at, options_.metadata_ttl);
+  if (!is_known) {
+    if (const auto known = Known(path); known && !*known) return known->error();
+    if (!context.may_block) return WouldBlock();
+    auto fetched = listings_.Run(directory, context, [&] { return FetchAll(directory, context); });
+    if (!fetched) return fetched.error();
+    names = *std::move(fetched);
+  }
+  if (names->exists || path.empty()) return names->listing;
+  const auto known = Known(path);
+  if (known && *known && !(*known)->is_directory()) {
+    return Error{ErrorCode::kNotADirectory, Describe(path) + " is an object"};
+  }
+  return NotThere(path);
+}
+
+Result<KeyCatalog::NamesPtr> KeyCatalog::FetchPage(const std::string& directory, const CallContext& context) {
+  return pages_.Run(directory, context, [&] { return FetchNames(directory, 1, context); });
+}
+
+Result<KeyCatalog::NamesPtr> KeyCatalog::FetchAll(const std::string& directory, const CallContext& context) {
+  return FetchNames(directory, 0, context);
+}
+
+// `max_pages` 0: all of them.
+Result<KeyCatalog::NamesPtr> KeyCatalog::FetchNames(const std::string& directory, int max_pages,
+                                                    const CallContext& context) {
+  ListRequest request;
+  request.bucket = options_.bucket;
+  request.prefix = mapping_.DirectoryPrefix(directory);
+  request.delimiter = "/";
+  request.max_keys = kPageKeys;
+  NamesBuilder builder(request.prefix, clock_.Now(), metrics_);
+  std::set<std::string> tokens;
+  for (int page_number = 1;; ++page_number) {
+    auto page = store_.List(request, context);
+    if (!page) return page.error();
+    S3OVERLAY_RETURN_IF_ERROR(builder.Add(*page));
+    if (!page->truncated || page_number == max_pages) break;
+    if (page->next_token.empty() || !tokens.insert(page->next_token).second) {
+      return Error{ErrorCode::kBadResponse, fmt::format("the listing of {} goes in circles", Describe(directory))};
+    }
+    if (auto end = EndOfPatience(context, clock_)) return *std::move(end);
+    request.continuation_token = page->next_token;
+  }
+  NamesPtr names = std::make_shared<const DirectoryNames>(builder.Build());
+  Keep(directory, names);
+  return names;
+}
+
+void KeyCatalog::Keep(const std::string& directory, const NamesPtr& names) {
+  cache_.RememberNames(directory, names);
+  if (memory_ == nullptr) return;
+  if (names->complete && (names->exists || directory.empty())) memory_->KeepListing(scope_, directory, names->listing);
+}
+
+std::optional<CatalogEntry> KeyCatalog::LastKnown(std::string_view path) const {
+  if (const auto verdict = cache_.Find(path)) return verdict->entry;
+  if (memory_ == nullptr) return std::nullopt;
+  return memory_->RecallEntry(scope_, path);
+}
+
+std::shared_ptr<const CatalogListing> KeyCatalog::LastKnownListing(std::string_view path) const {
+  if (const NamesPtr names = cache_.FindComplete(path)) return names->exists || path.empty() ? names->listing : nullptr;
+  return memory_ == nullptr ? nullptr : memory_->RecallListing(scope_, path);
+}
+
+void KeyCatalog::Forget(std::string_view path) { cache_.Forget(path); }
+
+std::string KeyCatalog::Describe(std::string_view path) const {
+  return fmt::format("s3://{}/{}", options_.bucket, mapping_.ObjectKey(path));
+}
+
+Error KeyCatalog::WouldBlock() const {
+  return {.code = ErrorCode::kWouldBlock, .message = "the store has to be asked", .lane = options_.lane};
+}
+
+Error KeyCatalog::NotThere(std::string_view path) const {
+  return {.code = ErrorCode::kNotFound, .message = Describe(path) + " does not exist"};
+}
+
+CatalogEntry KeyCatalog::Directory(std::string_view path, TimePoint learned_at) const {
+  return {.name = std::string(LastComponent(path)), .object = std::nullopt, .learned_at = learned_at};
+}
+
+}  // namespace s3overlay

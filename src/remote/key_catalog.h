@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// KeyCatalog: the objects below one prefix of a bucket, as an ObjectCatalog.
+//
+// Lookups are cheap. Listings answer the lookups that follow; the first miss in a directory lists one page of it, and a
+// complete page answers all its names; a directory known to be absent is not asked about below. Where that does not
+// help, a lookup costs a HEAD of the key and a LIST of one key below it, side by side.
+//
+// Sources: S3 API reference, ListObjectsV2 (order, delimiter, continuation) and HeadObject.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "remote/directory_names.h"
+#include "remote/key_mapping.h"
+#include "remote/metadata_cache.h"
+#include "remote/single_flight.h"
+#include "s3overlay/clock.h"
+#include "s3overlay/metadata_store.h"
+#include "s3overlay/metrics.h"
+#include "s3overlay/object_catalog.h"
+#include "s3overlay/object_store.h"
+#include "s3overlay/thread_pool.h"
+
+namespace s3overlay {
+
+struct KeyCatalogOptions {
+  std::string bucket;
+  std::string prefix;                                // With or without trailing slash; empty: the whole bucket.
+  Duration metadata_ttl = std::chrono::seconds(60);  // Longer: fewer requests, changes are seen later.
+  Duration negative_ttl = std::chrono::seconds(5);   // The same for names that are not there.
+  int lane = 0;                                      // Where calls that would block may wait.
+  uint64_t max_cached_bytes = uint64_t{64} << 20;    // About 150,000 names.
+  size_t threads = 8;                                // For the second request of a cold lookup.
+};
+
+// Thread-safe. Store, clock, metrics and memory outlive it; calls have ended when it is destroyed.
+//
+// Answers kNotFound only where the store has said so; the root is always there when the store answers at all. Outages
+// are passed on and never remembered. kNotADirectory below an object.
+class KeyCatalog final : public ObjectCatalog {
+ public:
+  // `memory` may be null: then nothing is known after a restart.
+  KeyCatalog(KeyCatalogOptions options, ObjectStore& store, const Clock& clock, Metrics& metrics,
+             MetadataStore* memory = nullptr);
+
+  Result<CatalogEntry> Find(std::string_view path, const CallContext& context) override;
+  Result<std::shared_ptr<const CatalogListing>> List(std::string_view path, const CallContext& context) override;
+  std::optional<CatalogEntry> LastKnown(std::string_view path) const override;
+  std::shared_ptr<const CatalogListing> LastKnownListing(std::string_view path) const override;
+  void Forget(std::string_view path) override;
+  std::string Describe(std::string_view path) const override;
+
+ private:
+  using NamesPtr = std::shared_ptr<const DirectoryNames>;
+
+  // What is known within its time: an entry, kNotFound or kNotADirectory; nothing when the store has to be asked.
+  std::optional<Result<CatalogEntry>> Known(std::string_view path) const;
+  bool IsFresh(TimePoint learned_at, Duration ttl) const;
+
+  Result<CatalogEntry> Ask(const std::string& path, const CallContext& context);
+  std::optional<Result<CatalogEntry>> AskByPage(const std::string& path, const CallContext& context);
+  Result<CatalogEntry> AskByName(const std::string& path, const CallContext& context);
+  Result<ObjectMetadata> HeadObject(const std::string& path, const CallContext& context);
+  Result<bool> HasKeysBelow(const std::string& path, const CallContext& context);
+  Result<CatalogEntry> Judge(const std::string& path, Result<ObjectMetadata> head, Result<bool> below,
+                             TimePoint asked_at);
+
+  Result<NamesPtr> FetchPage(const std::string& directory, const CallContext& context);
+  Result<NamesPtr> FetchAll(const std::string& directory, const CallContext& context);
+  Result<NamesPtr> FetchNames(const std::string& directory, int max_pages, const CallContext& context);
+  void Keep(const std::string& directory, const NamesPtr& names);
+
+  Error WouldBlock() const;
+  Error NotThere(std::string_view path) const;
+  CatalogEntry Directory(std::string_view path, TimePoint learned_at) const;
+
+  const KeyCatalogOptions options_;
+  const KeyMapping mapping_;
+  const std::string scope_;  // In the store of metadata.
+  ObjectStore& store_;
+  const Clock& clock_;
+  Metrics& metrics_;
+  MetadataStore* const memory_;
+
+  mutable MetadataCache cache_;
+  SingleFlight<CatalogEntry> finds_;
+  SingleFlight<NamesPtr> pages_;
+  SingleFlight<NamesPtr> listings_;
+
+  ThreadPool pool_;  // Last: its tasks use the others.
+};
+
+}  // namespace s3overlay

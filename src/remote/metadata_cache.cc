@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/metadata_cache.h"
+
+#include <utility>
+
+namespace s3overlay {
+namespace {
+
+// Estimates: the structures, the list and hash nodes around them, and what their strings hold.
+constexpr uint64_t kRecordBytes = 256;
+
+uint64_t BytesOf(const CatalogEntry& entry) {
+  uint64_t bytes = sizeof(CatalogEntry) + entry.name.size();
+  if (entry.object) {
+    const ObjectId& id = entry.object->id;
+    bytes += id.store.size() + id.bucket.size() + id.key.size() + id.etag.size() + id.version_id.size();
+  }
+  return bytes;
+}
+
+uint64_t BytesOf(const DirectoryNames& names) {
+  uint64_t bytes = sizeof(DirectoryNames) + names.passed.size();
+  for (const CatalogEntry& entry : names.listing->entries) bytes += BytesOf(entry);
+  return bytes;
+}
+
+// The word of a directory's names on one of them.
+std::optional<PathVerdict> VerdictOn(std::string_view name, const DirectoryNames& names, uint64_t sequence) {
+  if (!names.Decides(name)) return std::nullopt;
+  PathVerdict verdict{.entry = std::nullopt, .learned_at = names.learned_at, .sequence = sequence};
+  if (const CatalogEntry* entry = names.Find(name)) verdict.entry = *entry;
+  return verdict;
+}
+
+// That names lie below it makes it a directory. That none do says nothing: it may be an object.
+std::optional<PathVerdict> VerdictOfOwn(std::string_view path, const DirectoryNames& names, uint64_t sequence) {
+  if (!names.exists) return std::nullopt;
+  CatalogEntry entry{.name = std::string(LastComponent(path)), .object = std::nullopt, .learned_at = names.learned_at};
+  return PathVerdict{.entry = std::move(entry), .learned_at = names.learned_at, .sequence = sequence};
+}
+
+void TakeLater(std::optional<PathVerdict>& best, std::optional<PathVerdict> other) {
+  if (other && (!best || other->sequence > best->sequence)) best = std::move(other);
+}
+
+}  // namespace
+
+MetadataCache::Record* MetadataCache::Use(std::string_view path) {
+  const auto found = by_path_.find(path);
+  if (found == by_path_.end()) return nullptr;
+  records_.splice(records_.begin(), records_, found->second);
+  return &records_.front();
+}
+
+MetadataCache::Record& MetadataCache::Make(std::string_view path) {
+  if (Record* record = Use(path)) return *record;
+  records_.push_front(
+      {.path = std::string(path), .verdict = {}, .names = {}, .complete = {}, .names_sequence = 0, .bytes = 0});
+  by_path_.emplace(records_.front().path, records_.begin());
+  return records_.front();
+}
+
+void MetadataCache::Weigh(Record& record) {
+  bytes_ -= record.bytes;
+  record.bytes = kRecordBytes + record.path.size();
+  if (record.verdict && record.verdict->entry) record.bytes += BytesOf(*record.verdict->entry);
+  if (record.names) record.bytes += BytesOf(*record.names);
+  if (record.complete && record.complete != record.names) record.bytes += BytesOf(*record.complete);
+  bytes_ += record.bytes;
+  while (bytes_ > max_bytes_ && !records_.empty()) {
+    bytes_ -= records_.back().bytes;
+    by_path_.erase(records_.back().path);
+    records_.pop_back();
+  }
+}
+
+void MetadataCache::Remember(std::string_view path, std::optional<CatalogEntry> entry, TimePoint learned_at) {
+  MutexLock lock(mu_);
+  Record& record = Make(path);
+  record.verdict = PathVerdict{.entry = std::move(entry), .learned_at = learned_at, .sequence = ++sequence_};
+  Weigh(record);
+}
+
+void MetadataCache::RememberNames(std::string_view directory, std::shared_ptr<const DirectoryNames> names) {
+  MutexLock lock(mu_);
+  Record& record = Make(directory);
+  if (names->complete) record.complete = names;
+  record.names = std::move(names);
+  record.names_sequence = ++sequence_;
+  Weigh(record);
+}
+
+std::optional<PathVerdict> MetadataCache::Find(std::string_view path) {
+  MutexLock lock(mu_);
+  std::optional<PathVerdict> best;
+  if (!path.empty()) {
+    const Record* const parent = Use(ParentPath(path));
+    if (parent != nullptr && parent->names) {
+      best = VerdictOn(LastComponent(path), *parent->names, parent->names_sequence);
+    }
+  }
+  const Record* const record = Use(path);
+  if (record == nullptr) return best;
+  TakeLater(best, record->verdict);
+  if (record->names) TakeLater(best, VerdictOfOwn(path, *record->names, record->names_sequence));
+  return best;
+}
+
+std::shared_ptr<const DirectoryNames> MetadataCache::FindNames(std::string_view directory) {
+  MutexLock lock(mu_);
+  const Record* const record = Use(directory);
+  return record == nullptr ? nullptr : record->names;
+}
+
+std::shared_ptr<const DirectoryNames> MetadataCache::FindComplete(std::string_view directory) {
+  MutexLock lock(mu_);
+  const Record* const record = Use(directory);
+  return record == nullptr ? nullptr : record->complete;
+}
+
+void MetadataCache::Forget(std::string_view path) {
+  MutexLock lock(mu_);
+  if (Record* record = Use(path)) {
+    record->verdict.reset();
+    record->names.reset();
+    record->complete.reset();
+    Weigh(*record);
+  }
+  if (path.empty()) return;
+  Record* const parent = Use(ParentPath(path));
+  if (parent == nullptr || !parent->names) return;
+  auto old = std::make_shared<DirectoryNames>(*parent->names);
+  old->learned_at = TimePoint::min();
+  if (parent->complete == parent->names) parent->complete = old;
+  parent->names = std::move(old);
+}
+
+uint64_t MetadataCache::bytes() const {
+  MutexLock lock(mu_);
+  return bytes_;
+}
+
+}  // namespace s3overlay
