@@ -3,7 +3,10 @@
 // A MountControl with one of everything, some of it hard to carry.
 #pragma once
 
+#include <atomic>
+#include <cerrno>
 #include <latch>
+#include <stdexcept>
 #include <thread>
 
 #include "s3overlay/control.h"
