@@ -15,6 +15,7 @@ namespace s3overlay::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -163,7 +164,7 @@ TEST_F(Command, WrongUsageIsTold) {
                                                 {"--endpoint", "ftp://x"}}) {
     const ProcessResult result = FailToMount(wrong);
     EXPECT_EQ(result.exit_code, 2) << ::testing::PrintToString(wrong) << result.err;
-    EXPECT_THAT(result.err, HasSubstr(wrong[0].substr(2))) << "the message names what is wrong";
+    EXPECT_THAT(result.err, AnyOf(HasSubstr(wrong[0]), HasSubstr(wrong.back()))) << "it does not name what is wrong";
   }
 }
 
@@ -183,12 +184,12 @@ TEST_F(Command, AMountAndACacheHaveOneOwner) {
   std::vector<std::string> again = MountArguments(sandbox(), {.arguments = {"--layer", S3Layer()}});
   again.push_back(mount().path());
   ProcessResult result = sandbox().Run(again);
-  EXPECT_THAT(result.exit_code, ::testing::AnyOf(1, 2));
+  EXPECT_THAT(result.exit_code, AnyOf(1, 2));
   EXPECT_THAT(result.err, HasSubstr("already"));
   again.back() = sandbox().dir() / "second";
   std::filesystem::create_directory(again.back());
   result = sandbox().Run(again);
-  EXPECT_THAT(result.exit_code, ::testing::AnyOf(1, 2));
+  EXPECT_THAT(result.exit_code, AnyOf(1, 2));
   EXPECT_THAT(result.err, AllOf(HasSubstr(std::to_string(mount().pid())), HasSubstr(mount().path())));
   EXPECT_FALSE(IsMounted(again.back()));
   EXPECT_TRUE(IsMounted(mount().path()));

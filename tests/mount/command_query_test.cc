@@ -3,11 +3,9 @@
 // What `s3overlay` answers about mounts, objects and the cache, what it prints, and what it never prints.
 #include <gmock/gmock.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 
 #include "support/mount/mount_test.h"
 
@@ -209,18 +207,9 @@ TEST_F(Query, EveryRequestIsALineOfTheDebugLog) {
   MountStore();
   ASSERT_EQ(ReadWhole(At("dir/log-me")).error, 0);
   Unmount();
-  int gets = 0;
-  int lists = 0;
-  std::istringstream log(sandbox().Log());
-  for (std::string line; std::getline(log, line);) {
-    const bool is_debug = line.find("[debug]") != std::string::npos;
-    gets += is_debug && line.find("GET") != std::string::npos && line.find("dir/log-me") != std::string::npos &&
-            line.find("206") != std::string::npos;
-    lists += is_debug && line.find("LIST") != std::string::npos;
-  }
-  EXPECT_GT(gets, 0);
-  EXPECT_EQ(gets, proxy().Count("GET", "log-me"));
-  EXPECT_EQ(lists, proxy().Count("LIST"));
+  EXPECT_GT(proxy().Count("GET", "log-me"), 0);
+  EXPECT_EQ(sandbox().CountLogLines({"[debug]", "GET", "dir/log-me", "206"}), proxy().Count("GET", "log-me"));
+  EXPECT_EQ(sandbox().CountLogLines({"[debug]", "LIST", "200"}), proxy().Count("LIST"));
 }
 
 TEST_F(Query, HelpOfEachCommandAndTheVersion) {

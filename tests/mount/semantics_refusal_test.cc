@@ -12,7 +12,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::AnyOf;
-using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Ne;
 
@@ -87,7 +86,7 @@ TEST_F(Semantics, Row09_RefusedCredentialsAreAFaultOfTheMount) {
   EXPECT_TRUE(Holds(At("both"), "local"));
   EXPECT_EQ(State("both"), "degraded");
   EXPECT_THAT(mount().Status().dump(), HasSubstr("InvalidAccessKeyId"));
-  EXPECT_THAT(sandbox().Log(), ContainsRegex("\\[error\\].*InvalidAccessKeyId"));
+  EXPECT_GT(sandbox().CountLogLines({"[error]", "InvalidAccessKeyId"}), 0);
 }
 
 TEST_F(Semantics, Row09_ABucketThatIsGoneIsAFaultOfTheMountAndNoEmptyStore) {
@@ -101,7 +100,7 @@ TEST_F(Semantics, Row09_ABucketThatIsGoneIsAFaultOfTheMountAndNoEmptyStore) {
   EXPECT_TRUE(Holds(At("local"), "local"));
   EXPECT_EQ(State("local"), "degraded");
   EXPECT_THAT(mount().Status().dump(), HasSubstr("NoSuchBucket"));
-  EXPECT_THAT(sandbox().Log(), ContainsRegex("\\[error\\].*NoSuchBucket"));
+  EXPECT_GT(sandbox().CountLogLines({"[error]", "NoSuchBucket"}), 0);
 }
 
 // As x-amz-date and as the Date header write it.
@@ -149,7 +148,7 @@ TEST_F(Semantics, Row13_AnArchivedObjectIsShownAndCannotBeOpened) {
   EXPECT_THAT(Provenance(At("cold"), "reason"), HasSubstr("archive"));
   EXPECT_TRUE(Holds(At("warm"), "warm"));
   Unmount();
-  EXPECT_THAT(sandbox().Log(), ContainsRegex("cold.*archive|archive.*cold"));
+  EXPECT_GT(sandbox().CountLogLines({"cold", "archive"}), 0);
 }
 
 }  // namespace

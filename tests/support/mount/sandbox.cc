@@ -107,6 +107,16 @@ nlohmann::json Sandbox::RunJson(std::vector<std::string> arguments) const {
 
 std::string Sandbox::Log() const { return Text(log_file()); }
 
+int Sandbox::CountLogLines(std::initializer_list<std::string_view> texts) const {
+  int count = 0;
+  std::istringstream lines(Log());
+  for (std::string line; std::getline(lines, line);) {
+    const auto is_there = [&](std::string_view text) { return line.find(text) != std::string::npos; };
+    count += std::all_of(texts.begin(), texts.end(), is_there) ? 1 : 0;
+  }
+  return count;
+}
+
 std::vector<pid_t> Sandbox::FindDaemons() const {
   std::vector<pid_t> pids;
   std::error_code ignored;

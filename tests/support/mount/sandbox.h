@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -46,7 +47,8 @@ class Sandbox {
   nlohmann::json RunJson(std::vector<std::string> arguments) const;
 
   std::string Log() const;
-  bool LogHas(std::string_view text) const { return Log().find(text) != std::string::npos; }
+  // How many lines of the log have all these texts in them.
+  int CountLogLines(std::initializer_list<std::string_view> texts) const;
   void AllowErrorsInLog() { errors_allowed_ = true; }
 
   // The s3overlay processes that have this sandbox on their command line.
