@@ -161,8 +161,10 @@ TEST_P(BlockCacheContract, ManyThreadsNeverReadAWrongByte) {
       cache_.Put(object, index, MakeBlock(object, index, kBlock));
       std::vector<std::byte> out(kBlock);
       const uint64_t wanted = (index + 7) % 8;
-      if (cache_.Get(object, wanted, 0, out)) EXPECT_EQ(out, *MakeBlock(object, wanted, kBlock));
-      if (const auto file = cache_.OpenComplete(object)) EXPECT_GE(file->fd(), 0);
+      const bool hit = cache_.Get(object, wanted, 0, out);
+      EXPECT_TRUE(!hit || out == *MakeBlock(object, wanted, kBlock));
+      const auto file = cache_.OpenComplete(object);
+      EXPECT_TRUE(file == nullptr || file->fd() >= 0);
       if (thread == 0 && round % 20 == 19) cache_.Clear();
     }
   };
@@ -174,7 +176,7 @@ TEST_P(BlockCacheContract, ManyThreadsNeverReadAWrongByte) {
 INSTANTIATE_TEST_SUITE_P(Kinds, BlockCacheContract,
                          ::testing::Values(Kind{"memory", [] { return std::make_unique<MemorySubject>(); }},
                                            Kind{"disk", [] { return std::make_unique<DiskSubject>(); }}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& each) { return each.param.name; });
 
 }  // namespace
 }  // namespace s3overlay
