@@ -73,6 +73,7 @@ class BlockFetcher {
     uint64_t index = 0;
     BlockPtr block;
     FlightPtr flight;
+    bool is_own = false;  // This reader started it.
   };
   struct Wish {
     const PinnedObjectPtr& object;
@@ -87,7 +88,7 @@ class BlockFetcher {
   std::vector<Awaited> Join(const Wish& wish) S3OVERLAY_EXCLUDES(mu_);
   Awaited JoinOne(const BlockKey& key) S3OVERLAY_REQUIRES(mu_);
   std::vector<PartPtr> MakeParts(const Wish& wish, std::vector<Awaited>& awaited) S3OVERLAY_REQUIRES(mu_);
-  uint64_t EndOfRun(const Wish& wish, uint64_t last) const S3OVERLAY_REQUIRES(mu_);
+  uint64_t EndOfRun(const PinnedObjectPtr& object, uint64_t last, uint64_t limit) const S3OVERLAY_REQUIRES(mu_);
   Result<BlockPtr> Await(const PinnedObjectPtr& object, Awaited awaited, const CallContext& context)
       S3OVERLAY_EXCLUDES(mu_);
   Result<BlockPtr> AwaitOnce(const Awaited& awaited, const CallContext& context) S3OVERLAY_EXCLUDES(mu_);
@@ -102,7 +103,7 @@ class BlockFetcher {
   BlockSpan NextRun(const Part& part, uint64_t from) const S3OVERLAY_EXCLUDES(mu_);
   Result<void> GetRun(Part& part, BlockSpan run) S3OVERLAY_EXCLUDES(mu_);
   bool Land(Part& part, uint64_t index, BlockPtr block) S3OVERLAY_EXCLUDES(mu_);
-  void Finish(Part& part, const Result<void>& outcome) S3OVERLAY_EXCLUDES(mu_);
+  void Finish(const PartPtr& part, const Result<void>& outcome) S3OVERLAY_EXCLUDES(mu_);
 
   void Enter(const PartPtr& part, uint64_t index) S3OVERLAY_REQUIRES(mu_);
   void LandFlight(const FlightPtr& flight, const BlockPtr& block) S3OVERLAY_REQUIRES(mu_);

@@ -38,7 +38,9 @@ Result<CatalogEntry> KeyCatalog::Find(std::string_view path, const CallContext& 
   return finds_.Run(asked, context, [&] { return Ask(asked, context); });
 }
 
-bool KeyCatalog::IsFresh(TimePoint learned_at, Duration ttl) const { return clock_.Now() < learned_at + ttl; }
+bool KeyCatalog::IsFresh(TimePoint learned_at, Duration ttl) const {
+  return learned_at != TimePoint::min() && clock_.Now() - learned_at < ttl;
+}
 
 std::optional<Result<CatalogEntry>> KeyCatalog::Known(std::string_view path) const {
   const auto verdict = cache_.Find(path);

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The reader's side of the fetcher: what is near, joining flights, waiting. The parts' side is block_fetcher_parts.cc.
+#include "remote/block_fetcher.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "remote/single_flight.h"
+
+namespace s3overlay {
+namespace {
+
+// What of a block a read wants: from where in the block, into where.
+struct Slice {
+  uint64_t offset_in_block;
+  std::span<std::byte> out;
+};
+
+Slice SliceOf(uint64_t index, uint64_t block_size, uint64_t offset, std::span<std::byte> out) {
+  const ByteRange part = Intersect({index * block_size, block_size}, {offset, out.size()});
+  return {part.offset - index * block_size, out.subspan(part.offset - offset, part.size)};
+}
+
+void Copy(const std::vector<std::byte>& block, const Slice& slice) {
+  std::memcpy(slice.out.data(), block.data() + slice.offset_in_block, slice.out.size());
+}
+
+// A part has to fit into the memory several times over, or demand reads would wait for each other.
+uint64_t MaxPartBlocks(const BlockFetcherOptions& options, uint64_t block_size) {
+  const uint64_t bytes = std::min(options.max_part, options.memory_limit / 8);
+  return std::max<uint64_t>(1, bytes / block_size);
+}
+
+}  // namespace
+
+BlockFetcher::BlockFetcher(BlockFetcherOptions options, BlockCache* cache, const Clock& clock, Metrics& metrics)
+    : options_(options),
+      cache_(cache),
+      block_size_(cache != nullptr ? cache->block_size() : options.block_size),
+      max_part_blocks_(MaxPartBlocks(options_, block_size_)),
+      clock_(clock),
+      metrics_(metrics),
+      memory_(std::max(options_.memory_limit, 2 * block_size_)),
+      demand_pool_({.name = "fetch", .threads = options.demand_threads, .queue_limit = 4096}),
+      prefetch_pool_({.name = "prefetch", .threads = options.prefetch_threads, .queue_limit = 256}) {}
+
+BlockFetcher::~BlockFetcher() {
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    for (const PartPtr& part : parts_) part->cancelled = true;
+    memory_freed_.SignalAll();
+  }
+  prefetch_pool_.Stop();
+  demand_pool_.Stop();
+  // What never came to a thread: its flights and itself hold each other.
+  std::set<PartPtr> left;
+  {
+    MutexLock lock(mu_);
+    left = parts_;
+  }
+  for (const PartPtr& part : left) Finish(part, Error{ErrorCode::kCancelled, "stopping"});
+}
+
+Result<void> BlockFetcher::Read(const PinnedObjectPtr& object, uint64_t offset, std::span<std::byte> out,
+                                uint64_t fetch_through, const CallContext& context) {
+  const std::vector<uint64_t> missing = CopyWhatIsNear(object, offset, out);
+  if (missing.empty()) return {};
+  if (!context.may_block) return Error{ErrorCode::kWouldBlock, "the store has to be asked"};
+  if (auto end = EndOfPatience(context, clock_)) return *std::move(end);
+  const uint64_t last = BlockCount(std::min(fetch_through, object->id.size), block_size_);
+  for (Awaited& awaited : Join({object, missing, last, context})) {
+    const uint64_t index = awaited.index;
+    auto block = Await(object, std::move(awaited), context);
+    if (!block) return block.error();
+    Copy(**block, SliceOf(index, block_size_, offset, out));
+  }
+  return {};
+}
+
+// Answers which blocks are not near.
+std::vector<uint64_t> BlockFetcher::CopyWhatIsNear(const PinnedObjectPtr& object, uint64_t offset,
+                                                   std::span<std::byte> out) {
+  std::vector<uint64_t> missing;
+  const BlockSpan blocks = BlocksOf({offset, out.size()}, block_size_);
+  for (uint64_t index = blocks.first; index < blocks.last; ++index) {
+    const Slice slice = SliceOf(index, block_size_, offset, out);
+    if (CopyFromMemory({object, index}, slice.offset_in_block, slice.out)) continue;
+    if (cache_ != nullptr && cache_->Get(object->id, index, slice.offset_in_block, slice.out)) continue;
+    missing.push_back(index);
+  }
+  return missing;
+}
+
+bool BlockFetcher::CopyFromMemory(const BlockKey& key, uint64_t offset_in_block, std::span<std::byte> out) {
+  BlockMemory::Taken taken;
+  {
+    MutexLock lock(mu_);
+    taken = memory_.Take(key);
+  }
+  if (!taken.block) return false;
+  if (taken.was_unread) metrics_.Add(Metric::kPrefetchUsedBlocks);
+  Copy(*taken.block, {offset_in_block, out});
+  return true;
+}
+
+std::vector<BlockFetcher::Awaited> BlockFetcher::Join(const Wish& wish) {
+  std::vector<Awaited> awaited;
+  std::vector<PartPtr> started;
+  {
+    MutexLock lock(mu_);
+    for (const uint64_t index : wish.missing) awaited.push_back(JoinOne({wish.object, index}));
+    if (!stopping_) started = MakeParts(wish, awaited);
+  }
+  for (const PartPtr& part : started) Start(part);
+  return awaited;
+}
+
+// With neither block nor flight where this reader has to start one.
+BlockFetcher::Awaited BlockFetcher::JoinOne(const BlockKey& key) {
+  // It may have landed since this reader looked.
+  BlockMemory::Taken taken = memory_.Take(key);
+  if (taken.was_unread) metrics_.Add(Metric::kPrefetchUsedBlocks);
+  if (taken.block) return {.index = key.index, .block = std::move(taken.block), .flight = nullptr};
+  const auto found = flights_.find(key);
+  if (found == flights_.end()) return {.index = key.index, .block = nullptr, .flight = nullptr};
+  BlockFlight& flight = *found->second;
+  Part& part = *flight.part;
+  const uint64_t front = std::max(part.front.load(), part.blocks.first * block_size_);
+  const uint64_t start = key.index * block_size_;
+  if (start > front && start - front > options_.own_get_distance)
+    return {.index = key.index, .block = nullptr, .flight = nullptr};
+  if (part.is_prefetch() && !flight.wanted) metrics_.Add(Metric::kPrefetchUsedBlocks);
+  flight.wanted = true;
+  part.wanted = true;
+  return {.index = key.index, .block = nullptr, .flight = found->second};
+}
+
+// One part for each run of neighbours that nobody fetches (near enough).
+std::vector<PartPtr> BlockFetcher::MakeParts(const Wish& wish, std::vector<Awaited>& awaited) {
+  std::vector<PartPtr> parts;
+  const auto is_open = [](const Awaited& a) { return !a.block && !a.flight; };
+  for (size_t i = 0; i < awaited.size();) {
+    if (!is_open(awaited[i])) {
+      ++i;
+      continue;
+    }
+    BlockSpan run{awaited[i].index, awaited[i].index + 1};
+    size_t end = i + 1;
+    while (end < awaited.size() && is_open(awaited[end]) && awaited[end].index == run.last &&
+           run.count() < max_part_blocks_) {
+      ++run.last;
+      ++end;
+    }
+    const uint64_t limit = std::min(wish.last, run.first + max_part_blocks_);
+    if (end == awaited.size()) run.last = EndOfRun(wish.object, run.last, limit);
+    const PartPtr part = std::make_shared<Part>(wish.object, run, wish.context.deadline);
+    part->max_retries = wish.context.max_retries;
+    for (uint64_t index = run.first; index < run.last; ++index) Enter(part, index);
+    for (; i < end; ++i) {
+      awaited[i].flight = part->flights[awaited[i].index - run.first];
+      awaited[i].flight->wanted = true;
+      awaited[i].is_own = true;
+    }
+    parts_.insert(part);
+    parts.push_back(part);
+  }
+  return parts;
+}
+
+// How far a part that ends before block `last` may go on, at most to `limit`.
+uint64_t BlockFetcher::EndOfRun(const PinnedObjectPtr& object, uint64_t last, uint64_t limit) const {
+  for (; last < limit; ++last) {
+    const BlockKey key{object, last};
+    if (memory_.Contains(key) || flights_.contains(key)) break;
+    if (cache_ != nullptr && cache_->Contains(object->id, last)) break;
+  }
+  return last;
+}
+
+void BlockFetcher::Enter(const PartPtr& part, uint64_t index) {
+  FlightPtr flight = std::make_shared<BlockFlight>(part);
+  part->flights[index - part->blocks.first] = flight;
+  flights_.insert_or_assign(part->KeyOf(index), std::move(flight));
+}
+
+Result<BlockPtr> BlockFetcher::Await(const PinnedObjectPtr& object, Awaited awaited, const CallContext& context) {
+  const std::vector<uint64_t> missing{awaited.index};
+  while (true) {
+    auto block = AwaitOnce(awaited, context);
+    if (block || awaited.is_own || !awaited.flight) return block;
+    // Somebody else's flight that ran out of its own time, or was given up, is no answer for this reader.
+    const ErrorCode code = block.error().code;
+    if (code != ErrorCode::kTimedOut && code != ErrorCode::kCancelled) return block;
+    if (EndOfPatience(context, clock_)) return block;
+    awaited = std::move(Join({object, missing, 0, context}).front());
+  }
+}
+
+Result<BlockPtr> BlockFetcher::AwaitOnce(const Awaited& awaited, const CallContext& context) {
+  if (awaited.block) return awaited.block;
+  if (!awaited.flight) return Error{ErrorCode::kCancelled, "stopping"};
+  BlockFlight& flight = *awaited.flight;
+  MutexLock lock(mu_);
+  while (!flight.is_over()) {
+    if (auto end = EndOfPatience(context, clock_)) return *std::move(end);
+    flight.landed.WaitFor(mu_, kWaitSlice);
+  }
+  if (flight.block) return flight.block;
+  return *flight.error;
+}
+
+uint64_t BlockFetcher::memory_used() const {
+  MutexLock lock(mu_);
+  return memory_.used();
+}
+
+}  // namespace s3overlay

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/object_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace s3overlay {
+
+ObjectReader::ObjectReader(Entry entry, PinnedObjectPtr object, const ObjectReaderTools& tools)
+    : entry_(std::move(entry)),
+      object_(std::move(object)),
+      tools_(tools),
+      token_(std::make_shared<std::atomic<bool>>(false)),
+      readahead_({.file_size = object_->id.size, .block_size = tools.fetcher.block_size()}) {}
+
+ObjectReader::~ObjectReader() { tools_.fetcher.Abandon(token_); }
+
+Result<size_t> ObjectReader::Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) {
+  const ByteRange range = Intersect({offset, buffer.size()}, {0, object_->id.size});
+  if (range.empty()) return size_t{0};
+  const std::span<std::byte> out = buffer.first(range.size);
+  const Result<void> done = context.may_block ? ReadAny(range, out, context) : ReadNear(range, out, context);
+  if (!done) return Explain(done.error());
+  tools_.metrics.Add(Metric::kReadBytesS3, range.size);
+  return size_t{range.size};
+}
+
+// Readahead hears of each read once: of this one here only if it does not come again as one that may wait.
+Result<void> ObjectReader::ReadNear(ByteRange range, std::span<std::byte> out, const CallContext& context) {
+  S3OVERLAY_RETURN_IF_ERROR(tools_.fetcher.Read(object_, range.offset, out, range.end(), context));
+  LookAhead(range);
+  return {};
+}
+
+Result<void> ObjectReader::ReadAny(ByteRange range, std::span<std::byte> out, const CallContext& context) {
+  CallContext limited = context;
+  limited.max_retries = std::min(context.max_retries, tools_.max_retries);
+  // First, so that what comes next is under way while this read waits.
+  const uint64_t fetch_through = LookAhead(range);
+  return tools_.fetcher.Read(object_, range.offset, out, fetch_through, limited);
+}
+
+// Answers how far this read's own GET may go on.
+uint64_t ObjectReader::LookAhead(ByteRange range) {
+  ReadaheadAdvice advice;
+  {
+    MutexLock lock(mu_);
+    advice = readahead_.OnRead(range);
+  }
+  for (const ByteRange& ahead : advice.prefetch) tools_.fetcher.Prefetch(object_, ahead, token_);
+  return advice.fetch_through;
+}
+
+Error ObjectReader::Explain(Error error) const {
+  // Of an object that was there at open, "not there" means that its version is gone.
+  if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kVersionGone;
+  if (error.code == ErrorCode::kVersionGone) tools_.catalog.Forget(entry_.path);
+  if (error.code == ErrorCode::kWouldBlock) error.lane = tools_.lane;
+  return error;
+}
+
+std::shared_ptr<BackingFile> ObjectReader::GetBackingFile() {
+  return tools_.cache == nullptr ? nullptr : tools_.cache->OpenComplete(object_->id);
+}
+
+}  // namespace s3overlay

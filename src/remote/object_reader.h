@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ObjectReader: one open object. Turns ranges into blocks, tells readahead what was asked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "remote/block_fetcher.h"
+#include "remote/pinned_object.h"
+#include "remote/readahead.h"
+#include "s3overlay/block_cache.h"
+#include "s3overlay/file_source.h"
+#include "s3overlay/metrics.h"
+#include "s3overlay/mutex.h"
+#include "s3overlay/object_catalog.h"
+
+namespace s3overlay {
+
+// What an ObjectReader uses; all of it outlives the reader.
+struct ObjectReaderTools {
+  ObjectCatalog& catalog;
+  BlockFetcher& fetcher;
+  BlockCache* cache;  // May be null.
+  Metrics& metrics;
+  int lane = 0;
+  int max_retries = 5;
+};
+
+// Thread-safe. Stays with the version it was made for: the store is asked with its ETag, and a version that is gone is
+// told to the catalog, so that the next lookup asks.
+class ObjectReader final : public OpenFile {
+ public:
+  ObjectReader(Entry entry, PinnedObjectPtr object, const ObjectReaderTools& tools);
+  ~ObjectReader() override;
+
+  Result<size_t> Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) override;
+  Result<Entry> GetEntry() const override { return entry_; }
+  std::shared_ptr<BackingFile> GetBackingFile() override;
+
+ private:
+  Result<void> ReadNear(ByteRange range, std::span<std::byte> out, const CallContext& context);
+  Result<void> ReadAny(ByteRange range, std::span<std::byte> out, const CallContext& context);
+  uint64_t LookAhead(ByteRange range) S3OVERLAY_EXCLUDES(mu_);
+  Error Explain(Error error) const;
+
+  const Entry entry_;
+  const PinnedObjectPtr object_;
+  const ObjectReaderTools tools_;
+  const PrefetchToken token_;
+
+  Mutex mu_;
+  Readahead readahead_ S3OVERLAY_GUARDED_BY(mu_);
+};
+
+}  // namespace s3overlay

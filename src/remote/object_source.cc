@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/object_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "remote/key_mapping.h"
+#include "remote/object_reader.h"
+#include "remote/pinned_object.h"
+
+namespace s3overlay {
+namespace {
+
+// How long an answer holds that was given because the store is away.
+constexpr Duration kOutageTtl = std::chrono::seconds(1);
+
+struct ObjectOrigin final : EntryOrigin {
+  explicit ObjectOrigin(const ObjectMetadata& found) : object(found) {}
+  const ObjectMetadata object;
+};
+
+// Null for directories and for entries of other sources.
+const ObjectMetadata* ObjectOf(const Entry& entry) {
+  const auto* origin = dynamic_cast<const ObjectOrigin*>(entry.origin.get());
+  return origin == nullptr ? nullptr : &origin->object;
+}
+
+void FillObject(Entry& entry, const ObjectMetadata& object) {
+  entry.attributes = {.type = FileType::kRegular,
+                      .size = object.id.size,
+                      .allocated = object.id.size,
+                      .mtime = object.last_modified,
+                      .mode = std::nullopt};
+  entry.version = VersionOf(object.id);
+  entry.etag = object.id.etag;
+  entry.readable = !object.archived;
+  if (object.archived) entry.reason = fmt::format("archived ({}): it has to be restored first", object.storage_class);
+  entry.origin = std::make_shared<ObjectOrigin>(object);
+}
+
+std::string Join(std::string_view directory, const std::string& name) {
+  return directory.empty() ? name : fmt::format("{}/{}", directory, name);
+}
+
+}  // namespace
+
+ObjectSource::ObjectSource(ObjectSourceOptions options, ObjectCatalog& catalog, ObjectStore& store,
+                           BlockFetcher& fetcher, BlockCache* cache, const Clock& clock, Metrics& metrics)
+    : options_(std::move(options)),
+      catalog_(catalog),
+      store_(store),
+      fetcher_(fetcher),
+      cache_(cache),
+      clock_(clock),
+      metrics_(metrics) {}
+
+CallContext ObjectSource::Limited(const CallContext& context) const {
+  CallContext limited = context;
+  limited.max_retries = std::min(context.max_retries, options_.max_retries);
+  return limited;
+}
+
+Result<Entry> ObjectSource::Lookup(std::string_view path, const CallContext& context) {
+  auto found = catalog_.Find(path, Limited(context));
+  if (!found) return StaleOr(path, found.error());
+  return MakeEntry(std::string(path), *found);
+}
+
+// What was last known, where the store is away and all of it is cached.
+Result<Entry> ObjectSource::StaleOr(std::string_view path, Error error) const {
+  if (!IsOutage(error.code)) return error;
+  std::optional<Entry> known = LastKnown(path);
+  if (!known || known->attributes.type != FileType::kRegular || !known->readable) return error;
+  if (!GetCacheShare(*known).complete) return error;
+  known->state = FileState::kStale;
+  known->reason = fmt::format("{}: {}", ErrorCodeName(error.code), error.message);
+  known->ttl = kOutageTtl;
+  return *std::move(known);
+}
+
+Result<ListingPtr> ObjectSource::List(std::string_view path, const CallContext& context) {
+  auto listing = catalog_.List(path, Limited(context));
+  if (listing) return MakeListing(path, **listing);
+  if (!IsOutage(listing.error().code)) return listing.error();
+  const auto known = catalog_.LastKnownListing(path);
+  if (!known) return listing.error();
+  auto degraded = std::make_shared<Listing>(*MakeListing(path, *known));
+  degraded->degraded = true;
+  degraded->reason = fmt::format("{}: {}", ErrorCodeName(listing.error().code), listing.error().message);
+  degraded->ttl = kOutageTtl;
+  return ListingPtr(std::move(degraded));
+}
+
+ListingPtr ObjectSource::MakeListing(std::string_view path, const CatalogListing& known) const {
+  auto listing = std::make_shared<Listing>();
+  listing->ttl = TtlLeft(known.learned_at);
+  listing->entries.reserve(known.entries.size());
+  for (const CatalogEntry& entry : known.entries) {
+    listing->entries.push_back({.name = entry.name, .entry = MakeEntry(Join(path, entry.name), entry)});
+  }
+  return listing;
+}
+
+Entry ObjectSource::MakeEntry(std::string path, const CatalogEntry& found) const {
+  Entry entry;
+  entry.attributes.type = FileType::kDirectory;
+  entry.source = catalog_.Describe(path);
+  entry.path = std::move(path);
+  entry.immutable = true;
+  entry.ttl = TtlLeft(found.learned_at);
+  if (found.object) FillObject(entry, *found.object);
+  return entry;
+}
+
+Duration ObjectSource::TtlLeft(TimePoint learned_at) const {
+  // What was forgotten or recalled may be dated at the beginning of time: no difference to that is a Duration.
+  if (learned_at == TimePoint::min()) return Duration::zero();
+  return std::max(Duration::zero(), options_.metadata_ttl - (clock_.Now() - learned_at));
+}
+
+Result<std::string> ObjectSource::ReadLink(std::string_view path, const CallContext&) {
+  return Error{ErrorCode::kInvalidArgument, catalog_.Describe(path) + " is no symbolic link"};
+}
+
+Result<std::shared_ptr<OpenFile>> ObjectSource::Open(const Entry& entry, const CallContext& context) {
+  if (entry.attributes.type == FileType::kDirectory) return Error{ErrorCode::kIsADirectory, entry.source};
+  const ObjectMetadata* const object = ObjectOf(entry);
+  if (object == nullptr) return Error{ErrorCode::kInvalidArgument, entry.source + " is no object of this source"};
+  if (object->archived) return Error{ErrorCode::kArchived, entry.source + " is " + entry.reason};
+  if (IsSuperseded(entry, context)) return Error{ErrorCode::kVersionGone, entry.source + " has changed since"};
+  auto pinned = std::make_shared<PinnedObject>(object->id, store_);
+  const ObjectReaderTools tools{.catalog = catalog_,
+                                .fetcher = fetcher_,
+                                .cache = cache_,
+                                .metrics = metrics_,
+                                .lane = options_.lane,
+                                .max_retries = options_.max_retries};
+  return std::shared_ptr<OpenFile>(std::make_shared<ObjectReader>(entry, std::move(pinned), tools));
+}
+
+// Whether the catalog knows by now, without asking, that the name means something else.
+bool ObjectSource::IsSuperseded(const Entry& entry, const CallContext& context) const {
+  CallContext at_once = context;
+  at_once.may_block = false;
+  const auto found = catalog_.Find(entry.path, at_once);
+  if (!found && found.error().code == ErrorCode::kNotFound) return true;
+  const std::optional<CatalogEntry> known = found ? std::optional(*found) : catalog_.LastKnown(entry.path);
+  if (!known) return false;
+  return known->is_directory() || VersionOf(known->object->id) != entry.version;
+}
+
+std::optional<Entry> ObjectSource::LastKnown(std::string_view path) const {
+  const auto known = catalog_.LastKnown(path);
+  if (!known) return std::nullopt;
+  return MakeEntry(std::string(path), *known);
+}
+
+CacheShare ObjectSource::GetCacheShare(const Entry& entry) const {
+  const ObjectMetadata* const object = ObjectOf(entry);
+  if (object == nullptr) return {};
+  if (object->id.size == 0) return {.bytes = 0, .complete = true};
+  return cache_ == nullptr ? CacheShare{} : cache_->GetShare(object->id);
+}
+
+Result<std::vector<std::string>> ObjectSource::ListXattr(const Entry&) { return std::vector<std::string>(); }
+
+Result<std::string> ObjectSource::GetXattr(const Entry& entry, const std::string& name) {
+  return Error{ErrorCode::kNotFound, fmt::format("{} has no attribute {}", entry.source, name)};
+}
+
+std::optional<FileSystemSpace> ObjectSource::GetSpace() const { return std::nullopt; }
+
+std::string ObjectSource::Describe() const { return options_.spec; }
+
+}  // namespace s3overlay
