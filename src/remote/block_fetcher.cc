@@ -88,7 +88,7 @@ std::vector<uint64_t> BlockFetcher::CopyWhatIsNear(const PinnedObjectPtr& object
   for (uint64_t index = blocks.first; index < blocks.last; ++index) {
     const Slice slice = SliceOf(index, block_size_, offset, out);
     if (CopyFromMemory({object, index}, slice.offset_in_block, slice.out)) continue;
-    if (cache_ != nullptr && cache_->Get(object->id, index, slice.offset_in_block, slice.out)) continue;
+    if (cache_ != nullptr && cache_->Get(object->cache_id, index, slice.offset_in_block, slice.out)) continue;
     missing.push_back(index);
   }
   return missing;
@@ -175,7 +175,7 @@ uint64_t BlockFetcher::EndOfRun(const PinnedObjectPtr& object, uint64_t last, ui
   for (; last < limit; ++last) {
     const BlockKey key{object, last};
     if (memory_.Contains(key) || flights_.contains(key)) break;
-    if (cache_ != nullptr && cache_->Contains(object->id, last)) break;
+    if (cache_ != nullptr && cache_->Contains(object->cache_id, last)) break;
   }
   return last;
 }

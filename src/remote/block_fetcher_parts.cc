@@ -38,7 +38,7 @@ bool BlockFetcher::Admit(const PartPtr& part) {
   if (part->is_abandoned() || part->deadline.HasPassed(clock_)) return false;
   std::vector<uint64_t> missing;
   for (uint64_t index = part->blocks.first; index < part->blocks.last; ++index) {
-    if (cache_ == nullptr || !cache_->Contains(part->object->id, index)) missing.push_back(index);
+    if (cache_ == nullptr || !cache_->Contains(part->object->cache_id, index)) missing.push_back(index);
   }
   MutexLock lock(mu_);
   std::erase_if(missing, [&](uint64_t index) S3OVERLAY_REQUIRES(mu_) {
@@ -96,9 +96,9 @@ Result<void> BlockFetcher::ReserveDemand(Part& part) {
 // The leader looks in the cache again: a flight that ended meanwhile has put its blocks there.
 void BlockFetcher::LandFromCache(Part& part) {
   for (uint64_t index = part.blocks.first; index < part.blocks.last; ++index) {
-    if (!cache_->Contains(part.object->id, index)) continue;
+    if (!cache_->Contains(part.object->cache_id, index)) continue;
     auto block = std::make_shared<std::vector<std::byte>>(BytesOf(*part.object, index).size);
-    if (cache_->Get(part.object->id, index, 0, *block)) Land(part, index, std::move(block));
+    if (cache_->Get(part.object->cache_id, index, 0, *block)) Land(part, index, std::move(block));
   }
 }
 
@@ -119,7 +119,7 @@ Result<void> BlockFetcher::GetRun(Part& part, BlockSpan run) {
   const ByteRange range = BytesOf(*part.object, run);
   BlockAssembler assembler(range, block_size_, [&](uint64_t index, const BlockPtr& block) {
     const bool is_news = Land(part, index, block);
-    if (is_news && cache_ != nullptr) cache_->Put(part.object->id, index, block);
+    if (is_news && cache_ != nullptr) cache_->Put(part.object->cache_id, index, block);
   });
   const ByteSink sink = [&](uint64_t offset, std::span<const std::byte> bytes) -> Result<void> {
     if (part.is_abandoned()) return Error{ErrorCode::kCancelled, "nobody wants it any more"};

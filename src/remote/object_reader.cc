@@ -60,7 +60,7 @@ Error ObjectReader::Explain(Error error) const {
 }
 
 std::shared_ptr<BackingFile> ObjectReader::GetBackingFile() {
-  return tools_.cache == nullptr ? nullptr : tools_.cache->OpenComplete(object_->id);
+  return tools_.cache == nullptr ? nullptr : tools_.cache->OpenComplete(object_->cache_id);
 }
 
 }  // namespace s3overlay

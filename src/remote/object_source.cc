@@ -161,7 +161,7 @@ CacheShare ObjectSource::GetCacheShare(const Entry& entry) const {
   const ObjectMetadata* const object = ObjectOf(entry);
   if (object == nullptr) return {};
   if (object->id.size == 0) return {.bytes = 0, .complete = true};
-  return cache_ == nullptr ? CacheShare{} : cache_->GetShare(object->id);
+  return cache_ == nullptr ? CacheShare{} : cache_->GetShare(CacheIdOf(object->id));
 }
 
 Result<std::vector<std::string>> ObjectSource::ListXattr(const Entry&) { return std::vector<std::string>(); }

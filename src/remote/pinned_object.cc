@@ -27,7 +27,14 @@ std::string VersionOf(const ObjectId& object) {
   return fmt::format("{}-{}-{}", object.etag, object.size, modified.count());
 }
 
+ObjectId CacheIdOf(const ObjectId& object) {
+  ObjectId id = object;
+  id.version_id.clear();
+  id.last_modified = HasStrongEtag(object) ? WallTime{} : std::chrono::floor<std::chrono::seconds>(id.last_modified);
+  return id;
+}
+
 PinnedObject::PinnedObject(ObjectId object_id, ObjectStore& object_store)
-    : id(std::move(object_id)), store(object_store), name(NameOf(id)), hash(Hash64(name)) {}
+    : id(std::move(object_id)), cache_id(CacheIdOf(id)), store(object_store), name(NameOf(id)), hash(Hash64(name)) {}
 
 }  // namespace s3overlay

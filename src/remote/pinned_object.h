@@ -16,10 +16,15 @@ namespace s3overlay {
 // ETag cannot pin the object, the second in which it was modified.
 std::string VersionOf(const ObjectId& object);
 
+// The same for every way in which the store may have told of this version, for the block cache: a HEAD gives a version
+// ID and whole seconds, a listing no ID and milliseconds.
+ObjectId CacheIdOf(const ObjectId& object);
+
 struct PinnedObject {
   PinnedObject(ObjectId object_id, ObjectStore& object_store);
 
-  const ObjectId id;
+  const ObjectId id;        // For the store.
+  const ObjectId cache_id;  // For the block cache.
   ObjectStore& store;
   const std::string name;  // Store, bucket, key and version.
   const uint64_t hash;     // Of the name.

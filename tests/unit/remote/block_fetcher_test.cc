@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/block_fetcher.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "support/memory_block_cache.h"
+#include "support/memory_object_store.h"
+
+namespace s3overlay {
+namespace {
+
+using testing::MemoryBlockCache;
+using testing::MemoryObjectStore;
+using Call = MemoryObjectStore::Call;
+
+constexpr uint64_t kBlock = 4096;
+
+std::string MakeBytes(size_t size) {
+  std::string bytes(size, '\0');
+  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(1 + (i * 2654435761U >> 7) % 251);
+  return bytes;
+}
+
+class BlockFetcherTest : public ::testing::Test {
+ protected:
+  BlockFetcherTest() : bytes_(MakeBytes(64 * kBlock + 100)) {
+    object_ = std::make_shared<PinnedObject>(store_.Put("b", "k", bytes_), store_);
+    store_.SetChunk(kBlock / 2);
+  }
+  void Start(BlockCache* cache = nullptr) {
+    fetcher_ = std::make_unique<BlockFetcher>(options_, cache, clock_, metrics_);
+  }
+
+  // "ok", "wrong bytes" or the error's name.
+  std::string Read(ByteRange range, CallContext context = {}, uint64_t fetch_through = 0) {
+    std::string out(range.size, '\0');
+    const auto done =
+        fetcher_->Read(object_, range.offset, std::as_writable_bytes(std::span(out)), fetch_through, context);
+    if (!done) return std::string(ErrorCodeName(done.error().code));
+    return out == bytes_.substr(range.offset, range.size) ? "ok" : "wrong bytes";
+  }
+  std::string ReadBlock(uint64_t index, CallContext context = {}) { return Read({index * kBlock, kBlock}, context); }
+  bool IsNear(uint64_t index) { return ReadBlock(index, {.may_block = false}) == "ok"; }
+  // A condition that another thread will make true.
+  template <typename Condition>
+  static bool Eventually(const Condition& condition) {
+    for (int i = 0; i < 4000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return condition();
+  }
+
+  const SystemClock clock_;
+  Metrics metrics_;
+  MemoryObjectStore store_;
+  const std::string bytes_;
+  PinnedObjectPtr object_;
+  BlockFetcherOptions options_{.block_size = kBlock, .max_part = 16 * kBlock, .own_get_distance = 1 << 20};
+  std::unique_ptr<BlockFetcher> fetcher_;
+};
+
+TEST_F(BlockFetcherTest, RunOfMissingBlocksIsOneGetAndIsKept) {
+  Start();
+  EXPECT_EQ(Read({kBlock + 10, 3 * kBlock}), "ok");
+  ASSERT_EQ(store_.gets(), 1);
+  EXPECT_EQ(store_.ranges().front(), (ByteRange{kBlock, 4 * kBlock}));
+  EXPECT_EQ(Read({kBlock, kBlock}, {.may_block = false}), "ok");
+  EXPECT_EQ(Read({0, kBlock}, {.may_block = false}), "would block");
+  EXPECT_EQ(Read({64 * kBlock, 100}), "ok");
+  EXPECT_EQ(Read({0, bytes_.size()}), "ok");
+}
+
+TEST_F(BlockFetcherTest, GetMayGoOnFurther) {
+  Start();
+  EXPECT_EQ(Read({0, 10}, {}, 5 * kBlock), "ok");
+  EXPECT_TRUE(Eventually([&] { return IsNear(4); }));
+  EXPECT_EQ(store_.gets(), 1);
+}
+
+TEST_F(BlockFetcherTest, WaitersWakeAtTheirBlockNotAtTheEndOfThePart) {
+  Start();
+  store_.CloseGate(Call::kGet, 8 * kBlock);
+  std::thread far([&] { EXPECT_EQ(Read({0, 16 * kBlock}), "ok"); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  EXPECT_EQ(ReadBlock(7), "ok");  // The part is still under way.
+  std::thread same([&] { EXPECT_EQ(ReadBlock(12), "ok"); });
+  store_.OpenGate(Call::kGet);
+  far.join();
+  same.join();
+  EXPECT_EQ(store_.gets(), 1);
+}
+
+TEST_F(BlockFetcherTest, BlockFarAheadInAPartHasItsOwnGet) {
+  options_.own_get_distance = 4 * kBlock;
+  Start();
+  store_.CloseGate(Call::kGet, 2 * kBlock);
+  std::thread part([&] { EXPECT_EQ(Read({0, 16 * kBlock}), "ok"); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  std::thread near([&] { EXPECT_EQ(ReadBlock(4), "ok"); });
+  std::thread far([&] { EXPECT_EQ(ReadBlock(12), "ok"); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet, 2));
+  store_.OpenGate(Call::kGet);
+  part.join();
+  near.join();
+  far.join();
+  EXPECT_EQ(store_.gets(), 2);
+}
+
+TEST_F(BlockFetcherTest, FailureGoesToTheWaitersAndIsNotRemembered) {
+  Start();
+  store_.CloseGate(Call::kGet, 2 * kBlock);
+  std::atomic<bool> ended{false};
+  store_.FailNext(1, ErrorCode::kUnavailable);
+  EXPECT_EQ(ReadBlock(1), "unavailable");
+  store_.OpenGate(Call::kGet);
+  EXPECT_EQ(ReadBlock(1), "ok");
+}
+
+TEST_F(BlockFetcherTest, WaiterLeavesAloneAndTheFlightGoesOn) {
+  Start();
+  store_.CloseGate(Call::kGet, 0);
+  std::atomic<bool> cancelled{false};
+  std::thread leader([&] { EXPECT_EQ(ReadBlock(0, {.cancelled = &cancelled}), "cancelled"); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  std::thread other([&] { EXPECT_EQ(ReadBlock(0), "ok"); });
+  cancelled = true;
+  leader.join();
+  EXPECT_EQ(ReadBlock(0, {.deadline = Deadline::After(clock_, std::chrono::milliseconds(20))}), "timed out");
+  store_.OpenGate(Call::kGet);
+  other.join();
+  EXPECT_EQ(store_.gets(), 1);
+}
+
+TEST_F(BlockFetcherTest, FlightThatRanOutOfItsTimeIsNoAnswerForALaterReader) {
+  Start();
+  store_.CloseGate(Call::kGet, 0);
+  const Deadline soon = Deadline::After(clock_, std::chrono::milliseconds(300));
+  std::thread leader([&] { EXPECT_EQ(ReadBlock(0, {.deadline = soon}), "timed out"); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  std::thread patient([&] { EXPECT_EQ(ReadBlock(0), "ok"); });
+  leader.join();
+  EXPECT_TRUE(Eventually([&] { return store_.gets() == 2; }));
+  store_.OpenGate(Call::kGet);
+  patient.join();
+}
+
+TEST_F(BlockFetcherTest, CacheIsFilledAndSparesTheStore) {
+  MemoryBlockCache cache({.block_size = kBlock});
+  Start(&cache);
+  EXPECT_EQ(Read({0, 4 * kBlock}), "ok");
+  EXPECT_TRUE(Eventually([&] { return cache.GetShare(object_->cache_id).bytes == 4 * kBlock; }));
+  Start(&cache);
+  store_.Fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(Read({100, 3 * kBlock}, {.may_block = false}), "ok");
+  EXPECT_EQ(ReadBlock(4), "unavailable");
+}
+
+TEST_F(BlockFetcherTest, PrefetchComesBeforeTheReaderAndIsCounted) {
+  Start();
+  const auto token = std::make_shared<std::atomic<bool>>(false);
+  fetcher_->Prefetch(object_, {0, 8 * kBlock}, token);
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchedBlocks) == 8; }));
+  EXPECT_TRUE(IsNear(3));
+  EXPECT_TRUE(IsNear(3));
+  EXPECT_EQ(metrics_.Get(Metric::kPrefetchUsedBlocks), 1U);
+  EXPECT_EQ(store_.gets(), 1);
+}
+
+TEST_F(BlockFetcherTest, AbandonedPrefetchStopsUnlessAReaderWaits) {
+  Start();
+  store_.CloseGate(Call::kGet, 0);
+  const auto wanted = std::make_shared<std::atomic<bool>>(false);
+  const auto unwanted = std::make_shared<std::atomic<bool>>(false);
+  fetcher_->Prefetch(object_, {0, 8 * kBlock}, wanted);
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  std::thread reader([&] { EXPECT_EQ(ReadBlock(2), "ok"); });
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsedBlocks) == 1; }));
+  fetcher_->Prefetch(object_, {16 * kBlock, 8 * kBlock}, unwanted);
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet, 2));
+  fetcher_->Abandon(wanted);
+  fetcher_->Abandon(unwanted);
+  EXPECT_TRUE(Eventually([&] { return fetcher_->memory_used() == 8 * kBlock; }));  // The second gave its memory back.
+  store_.OpenGate(Call::kGet);
+  reader.join();
+  EXPECT_EQ(store_.gets(), 2);
+}
+
+TEST_F(BlockFetcherTest, MemoryIsBoundedAndPrefetchLeavesAShareToReaders) {
+  options_.memory_limit = 16 * kBlock;
+  Start();
+  store_.CloseGate(Call::kGet, 0);
+  const auto token = std::make_shared<std::atomic<bool>>(false);
+  fetcher_->Prefetch(object_, {0, 40 * kBlock}, token);
+  EXPECT_TRUE(Eventually([&] { return fetcher_->memory_used() >= 12 * kBlock; }));
+  std::thread reader([&] { EXPECT_EQ(Read({50 * kBlock, 4 * kBlock}), "ok"); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet, 7));  // Six parts of two blocks ahead, and one that is waited for.
+  EXPECT_LE(fetcher_->memory_used(), 16 * kBlock);
+  store_.OpenGate(Call::kGet);
+  reader.join();
+  EXPECT_EQ(Read({0, bytes_.size()}), "ok");
+  EXPECT_LE(fetcher_->memory_used(), 16 * kBlock);
+}
+
+TEST_F(BlockFetcherTest, DestructionCancelsWhatIsUnderWay) {
+  Start();
+  store_.CloseGate(Call::kGet, 0);
+  fetcher_->Prefetch(object_, {0, 64 * kBlock}, std::make_shared<std::atomic<bool>>(false));
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  fetcher_.reset();  // Returns.
+}
+
+}  // namespace
+}  // namespace s3overlay

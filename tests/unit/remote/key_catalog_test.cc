@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/key_catalog.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "support/fake_clock.h"
+#include "support/memory_object_store.h"
+
+namespace s3overlay {
+namespace {
+
+using std::chrono::seconds;
+using testing::FakeClock;
+using testing::MemoryObjectStore;
+using Call = MemoryObjectStore::Call;
+
+class KeyCatalogTest : public ::testing::Test {
+ protected:
+  KeyCatalog& Catalog() {
+    if (!catalog_) {
+      KeyCatalogOptions options{.bucket = "b", .prefix = "p", .lane = 7, .max_cached_bytes = max_cached_bytes_};
+      catalog_ = std::make_unique<KeyCatalog>(options, store_, clock_, metrics_);
+    }
+    return *catalog_;
+  }
+  void Put(const std::string& path) { store_.Put("b", "p/" + path, "bytes of " + path); }
+
+  // "file", "directory" or the error's name.
+  std::string Find(const std::string& path, bool may_block = true) {
+    const auto found = Catalog().Find(path, {.may_block = may_block});
+    if (!found) return std::string(ErrorCodeName(found.error().code));
+    EXPECT_EQ(found->name, std::string(LastComponent(path)));
+    return found->is_directory() ? "directory" : "file";
+  }
+  std::string List(const std::string& path) {
+    const auto listing = Catalog().List(path, {});
+    if (!listing) return std::string(ErrorCodeName(listing.error().code));
+    std::string names;
+    for (const CatalogEntry& entry : (*listing)->entries) names += entry.name + (entry.is_directory() ? "/ " : " ");
+    return names;
+  }
+  int Requests() { return store_.requests(); }
+
+  FakeClock clock_;
+  Metrics metrics_;
+  MemoryObjectStore store_;
+  uint64_t max_cached_bytes_ = 64 << 20;
+  std::unique_ptr<KeyCatalog> catalog_;
+};
+
+TEST_F(KeyCatalogTest, ListingAnswersTheLookupsThatFollow) {
+  for (const char* path : {"a", "dir/x", "dir/y", "other"}) Put(path);
+  store_.Put("b", "private", "not below the prefix");
+  EXPECT_EQ(List(""), "a dir/ other ");
+  EXPECT_EQ(Requests(), 1);
+  EXPECT_EQ(Find("a", false), "file");
+  EXPECT_EQ(Find("dir", false), "directory");
+  EXPECT_EQ(Find("none", false), "not found");
+  EXPECT_EQ(Find("none/below", false), "not found");
+  EXPECT_EQ(Find("a/below", false), "not a directory");
+  EXPECT_EQ(Find("dir/x", false), "would block");
+  EXPECT_EQ(Catalog().Find("dir/x", {.may_block = false}).error().lane, 7);
+  EXPECT_EQ(Requests(), 1);
+}
+
+TEST_F(KeyCatalogTest, FirstMissInADirectoryListsOnePageThatAnswersAllNames) {
+  for (const char* path : {"dir/x", "dir/y", "dir/z/deep"}) Put(path);
+  EXPECT_EQ(Find("dir/x"), "file");
+  EXPECT_EQ(Find("dir/y"), "file");
+  EXPECT_EQ(Find("dir/z"), "directory");
+  EXPECT_EQ(Find("dir/none"), "not found");
+  EXPECT_EQ(List("dir"), "x y z/ ");
+  EXPECT_EQ(Requests(), 1);
+}
+
+TEST_F(KeyCatalogTest, NamesOfALargeDirectoryCostTwoRequestsEach) {
+  store_.SetPageLimit(2);
+  for (const char* path : {"m1", "m2", "m3", "m4/x"}) Put(path);
+  EXPECT_EQ(Find("a"), "not found");  // The page has passed it.
+  EXPECT_EQ(Requests(), 1);
+  EXPECT_EQ(Find("m3"), "file");
+  EXPECT_EQ(Requests(), 3);
+  EXPECT_EQ(Find("m4"), "directory");
+  EXPECT_EQ(Find("n"), "not found");
+  EXPECT_EQ(Requests(), 7);
+  for (const char* path : {"m1", "m3", "m4", "n", "a"}) Find(path);
+  EXPECT_EQ(Requests(), 7);
+}
+
+TEST_F(KeyCatalogTest, DirectoryBehindManyKeysBetweenIsNotMissed) {
+  store_.SetPageLimit(1);
+  for (const char* path : {"a", "a-", "a.", "a/x", "ab"}) Put(path);
+  EXPECT_EQ(Find("a"), "directory");
+  EXPECT_EQ(Find("a-"), "file");
+  EXPECT_EQ(Find("ab"), "file");
+  EXPECT_EQ(List(""), "a/ a- a. ab ");
+  EXPECT_GE(metrics_.Get(Metric::kKeysHidden), 1U);
+}
+
+TEST_F(KeyCatalogTest, AnswersHoldForTheirTimeAndNoLonger) {
+  Put("here");
+  EXPECT_EQ(Find("here"), "file");
+  EXPECT_EQ(Find("later"), "not found");
+  Put("later");
+  clock_.Advance(seconds(4));
+  EXPECT_EQ(Find("later"), "not found");
+  clock_.Advance(seconds(2));
+  EXPECT_EQ(Find("later"), "file");
+  store_.Delete("b", "p/here");
+  store_.Delete("b", "p/later");
+  clock_.Advance(seconds(59));
+  EXPECT_EQ(Find("here"), "file");
+  clock_.Advance(seconds(2));
+  EXPECT_EQ(Find("here"), "not found");
+}
+
+TEST_F(KeyCatalogTest, ForgetMakesTheNextFindAsk) {
+  Put("a");
+  const auto before = Catalog().Find("a", {});
+  Put("a");
+  Catalog().Forget("a");
+  const auto after = Catalog().Find("a", {});
+  ASSERT_TRUE(before && after);
+  EXPECT_NE(before->object->id.etag, after->object->id.etag);
+}
+
+TEST_F(KeyCatalogTest, OutageIsNoAbsenceAndIsNotRemembered) {
+  Put("a");
+  for (const ErrorCode code : {ErrorCode::kUnavailable, ErrorCode::kTimedOut, ErrorCode::kThrottled}) {
+    store_.Fail(code);
+    EXPECT_EQ(Find("a"), ErrorCodeName(code));
+    EXPECT_EQ(Find(""), ErrorCodeName(code));
+    EXPECT_EQ(List(""), ErrorCodeName(code));
+  }
+  EXPECT_FALSE(Catalog().LastKnown("a"));
+  store_.Heal();
+  EXPECT_EQ(Find("a"), "file");
+
+  store_.Fail(ErrorCode::kUnavailable);
+  clock_.Advance(std::chrono::hours(5));
+  EXPECT_EQ(Find("a"), "unavailable");
+  ASSERT_TRUE(Catalog().LastKnown("a"));
+  EXPECT_FALSE(Catalog().LastKnown("a")->is_directory());
+  EXPECT_FALSE(Catalog().LastKnown("b"));
+  ASSERT_TRUE(Catalog().LastKnownListing(""));
+  EXPECT_EQ(Catalog().LastKnownListing("")->entries.size(), 1U);
+}
+
+TEST_F(KeyCatalogTest, HalfAnAnswerIsNoAbsence) {
+  store_.SetPageLimit(1);
+  for (const char* path : {"m", "n", "z"}) Put(path);
+  EXPECT_EQ(Find("a"), "not found");  // Now the page is known, and names are asked one by one.
+  store_.FailCall(Call::kHead, ErrorCode::kUnavailable);
+  EXPECT_EQ(Find("q"), "unavailable");
+  store_.Heal();
+  store_.FailCall(Call::kList, ErrorCode::kUnavailable);
+  EXPECT_EQ(Find("z"), "unavailable");
+  EXPECT_EQ(Find("q"), "unavailable");
+  store_.Heal();
+  EXPECT_EQ(Find("q"), "not found");
+}
+
+TEST_F(KeyCatalogTest, ReadingWithoutPermissionToList) {
+  Put("a");
+  store_.FailCall(Call::kList, ErrorCode::kDenied);
+  EXPECT_EQ(Find("a"), "file");
+  EXPECT_EQ(Find("none"), "denied");
+  EXPECT_EQ(store_.lists(), 3);  // The page is not tried again for each name.
+}
+
+TEST_F(KeyCatalogTest, RootOfAnEmptyPrefixIsAnEmptyDirectory) {
+  EXPECT_EQ(Find(""), "directory");
+  EXPECT_EQ(List(""), "");
+  EXPECT_EQ(List("none"), "not found");
+  Put("a");
+  clock_.Advance(seconds(61));
+  EXPECT_EQ(Find("a"), "file");
+  EXPECT_EQ(List("a"), "not a directory");
+}
+
+TEST_F(KeyCatalogTest, ListingsFollowAllPagesAndDoNotRunInCircles) {
+  store_.SetPageLimit(3);
+  std::string expected;
+  for (int i = 100; i < 200; ++i) {
+    Put("f" + std::to_string(i));
+    expected += "f" + std::to_string(i) + " ";
+  }
+  EXPECT_EQ(List(""), expected);
+  const int requests = Requests();
+  EXPECT_EQ(Find("f150", false), "file");
+  clock_.Advance(seconds(6));
+  EXPECT_EQ(Find("f150", false), "file");
+  EXPECT_EQ(Requests(), requests);
+
+  store_.RepeatTokens();
+  clock_.Advance(seconds(61));
+  EXPECT_EQ(List(""), "bad response");
+  EXPECT_EQ(Catalog().LastKnownListing("")->entries.size(), 100U);
+}
+
+TEST_F(KeyCatalogTest, ManyWhoAskAtOnceAskOnce) {
+  Put("dir/a");
+  store_.CloseGate(Call::kList);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) threads.emplace_back([&] { EXPECT_EQ(Find("dir/a"), "file"); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kList));
+  store_.OpenGate(Call::kList);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(Requests(), 1);
+}
+
+TEST_F(KeyCatalogTest, LeaderThatIsCancelledDoesNotTakeTheOthersWithIt) {
+  Put("dir/a");
+  store_.CloseGate(Call::kList);
+  Catalog();
+  std::atomic<bool> cancelled{false};
+  std::thread leader(
+      [&] { EXPECT_EQ(Catalog().Find("dir/a", {.cancelled = &cancelled}).error().code, ErrorCode::kCancelled); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kList));
+  std::thread follower([&] { EXPECT_EQ(Find("dir/a"), "file"); });
+  cancelled = true;
+  leader.join();
+  store_.OpenGate(Call::kList);
+  follower.join();
+}
+
+TEST_F(KeyCatalogTest, MemoryIsBounded) {
+  max_cached_bytes_ = 20'000;
+  for (int i = 0; i < 300; ++i) Put("d" + std::to_string(i) + "/x");
+  for (int i = 0; i < 300; ++i) EXPECT_EQ(Find("d" + std::to_string(i) + "/x"), "file");
+  EXPECT_EQ(Find("d299/x", false), "file");
+  EXPECT_EQ(Find("d0/x", false), "would block");
+}
+
+}  // namespace
+}  // namespace s3overlay

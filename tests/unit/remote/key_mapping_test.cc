@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/key_mapping.h"
+
+#include <gtest/gtest.h>
+
+#include "remote/directory_names.h"
+
+namespace s3overlay {
+namespace {
+
+TEST(KeyMappingTest, PrefixMeansADirectoryWithAndWithoutSlash) {
+  for (const char* prefix : {"data/set", "data/set/"}) {
+    const KeyMapping mapping(prefix);
+    EXPECT_EQ(mapping.prefix(), "data/set/");
+    EXPECT_EQ(mapping.ObjectKey("a/b"), "data/set/a/b");
+    EXPECT_EQ(mapping.DirectoryPrefix("a"), "data/set/a/");
+    EXPECT_EQ(mapping.DirectoryPrefix(""), "data/set/");
+  }
+  EXPECT_EQ(KeyMapping("").ObjectKey("a"), "a");
+  EXPECT_EQ(KeyMapping("").DirectoryPrefix(""), "");
+}
+
+TEST(KeyMappingTest, NamesThatCannotBeShown) {
+  using namespace std::string_view_literals;
+  for (const std::string_view name : {""sv, "."sv, ".."sv, "a\0b"sv, "a/b"sv}) EXPECT_FALSE(IsShowableName(name));
+  EXPECT_FALSE(IsShowableName(std::string(256, 'n')));
+  for (const std::string_view name : {"..."sv, " "sv, "\n"sv, "\xff"sv, ".a"sv}) EXPECT_TRUE(IsShowableName(name));
+  EXPECT_TRUE(IsShowableName(std::string(255, 'n')));
+}
+
+ObjectMetadata Object(const std::string& key) {
+  ObjectMetadata object;
+  object.id.key = key;
+  return object;
+}
+
+class NamesBuilderTest : public ::testing::Test {
+ protected:
+  DirectoryNames Build(const ListPage& page) {
+    NamesBuilder builder("d/", TimePoint(), metrics_);
+    EXPECT_TRUE(builder.Add(page));
+    return builder.Build();
+  }
+
+  Metrics metrics_;
+};
+
+TEST_F(NamesBuilderTest, DirectoryWinsAndTheHiddenAreCounted) {
+  const DirectoryNames names = Build({.objects = {Object("d/"), Object("d/a"), Object("d/.."), Object("d/b")},
+                                      .common_prefixes = {"d//", "d/a/", "d/./"}});
+  ASSERT_EQ(names.listing->entries.size(), 2U);
+  EXPECT_TRUE(names.Find("a")->is_directory());
+  EXPECT_FALSE(names.Find("b")->is_directory());
+  EXPECT_EQ(metrics_.Get(Metric::kKeysHidden), 4U);
+}
+
+TEST_F(NamesBuilderTest, MarkerAloneIsAnEmptyDirectoryAndNothingIsNone) {
+  EXPECT_TRUE(Build({.objects = {Object("d/")}}).exists);
+  EXPECT_FALSE(Build({}).exists);
+}
+
+// "a-b" lies between "a" and "a/": a page that ends there has not said whether "a" is a directory.
+TEST_F(NamesBuilderTest, PageDecidesWhatItHasPassed) {
+  const DirectoryNames names =
+      Build({.objects = {Object("d/a"), Object("d/a-b")}, .common_prefixes = {"d/A/"}, .truncated = true});
+  EXPECT_TRUE(names.Decides("A"));
+  EXPECT_TRUE(names.Decides("Z"));
+  EXPECT_FALSE(names.Decides("a"));
+  EXPECT_FALSE(names.Decides("a-b"));
+  EXPECT_EQ(names.Find("a"), nullptr);
+  EXPECT_NE(names.Find("A"), nullptr);
+
+  const DirectoryNames past = Build({.objects = {Object("d/a"), Object("d/ab")}, .truncated = true});
+  EXPECT_TRUE(past.Decides("a"));
+  EXPECT_FALSE(past.Decides("ab"));
+}
+
+TEST_F(NamesBuilderTest, KeyOfAnotherDirectoryIsNoAnswer) {
+  NamesBuilder builder("d/", TimePoint(), metrics_);
+  EXPECT_EQ(builder.Add({.objects = {Object("e/a")}}).error().code, ErrorCode::kBadResponse);
+}
+
+}  // namespace
+}  // namespace s3overlay
