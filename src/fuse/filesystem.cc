@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fuse/filesystem.h"
+
+#include <exception>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "fuse/errno_map.h"
+#include "s3overlay/log.h"
+
+namespace s3overlay {
+namespace {
+
+// Smaller objects stay with the daemon: a node that changes when its object becomes complete costs more than it gains.
+constexpr uint64_t kSmallestPassthroughObject = 1 << 20;
+
+constexpr unsigned kMaxBackground = 1024;
+
+constexpr std::string_view kAttributePrefix = "user.s3overlay.";
+
+std::string Join(const std::string& directory, std::string_view name) {
+  return directory.empty() ? std::string(name) : directory + "/" + std::string(name);
+}
+
+}  // namespace
+
+Filesystem::Filesystem(const FilesystemOptions& options, FileSource& source, const Clock& clock, Metrics& metrics)
+    : options_(options),
+      source_(source),
+      clock_(clock),
+      metrics_(metrics),
+      inodes_(clock),
+      passthrough_(options.passthrough),
+      lanes_(options.lanes) {}
+
+void Filesystem::Negotiate(fuse_conn_info* connection) {
+  const auto want = [&](unsigned flag) { connection->want |= connection->capable & flag; };
+  want(FUSE_CAP_ASYNC_READ);  // Readahead sends several reads side by side.
+  want(FUSE_CAP_PARALLEL_DIROPS);
+  // Always with attributes: its AUTO mode made `find` over 100,000 names seven times slower.
+  want(FUSE_CAP_READDIRPLUS);
+  connection->want &= ~static_cast<unsigned>(FUSE_CAP_READDIRPLUS_AUTO);
+#ifdef FUSE_CAP_NO_EXPORT_SUPPORT
+  want(FUSE_CAP_NO_EXPORT_SUPPORT);  // Node ids do not outlive the mount.
+#endif
+  // Pages of a live file follow its times and size; those of a version never change.
+  want(FUSE_CAP_AUTO_INVAL_DATA);
+  connection->max_read = kMaxRead;
+  connection->max_readahead = kMaxRead;
+  connection->max_background = kMaxBackground;  // 4 hung reads delayed all others by 11 s with a limit of 4.
+  connection->congestion_threshold = kMaxBackground;
+  passthrough_.Negotiate(connection);
+}
+
+void Filesystem::Stop() {
+  Cancel();
+  lanes_.Stop();
+}
+
+CallContext Filesystem::ContextOf(LaneKind kind, bool may_block) const {
+  const bool names = kind == LaneKind::kNames;
+  return {.deadline = Deadline::After(clock_, names ? options_.lookup_timeout : options_.read_timeout),
+          .may_block = may_block,
+          .max_retries = names ? options_.lookup_retries : options_.read_retries,
+          .cancelled = &cancelled_};
+}
+
+void Filesystem::Dispatch(fuse_req_t handle, LaneKind kind, Operation operation) {
+  const auto request = std::make_shared<Request>(handle);
+  const Result<void> at_once = Attempt(operation, *request, ContextOf(kind, false));
+  if (at_once || at_once.error().code != ErrorCode::kWouldBlock) {
+    Finish(*request, at_once);
+    return;
+  }
+  // The time in the queue counts too.
+  const CallContext context = ContextOf(kind, true);
+  const bool taken = lanes_.TrySubmit(at_once.error().lane, kind, [request, context, operation = std::move(operation)] {
+    Finish(*request, Attempt(operation, *request, context));
+  });
+  if (!taken) log::Warning("a request was refused: too many are waiting for their store");
+}
+
+Result<void> Filesystem::Attempt(const Operation& operation, Request& request, const CallContext& context) {
+  try {
+    return operation(request, context);
+  } catch (const std::bad_alloc&) {
+    return SystemError(ENOMEM, "a request");
+  } catch (const std::exception& exception) {
+    log::Error("a request failed by a bug: {}", exception.what());
+    return SystemError(EIO, "a request");
+  }
+}
+
+void Filesystem::Finish(Request& request, const Result<void>& result) {
+  if (!result && !request.replied()) request.ReplyError(ErrnoOf(result.error()));
+}
+
+Result<NodePtr> Filesystem::NodeOf(fuse_ino_t id) const {
+  NodePtr node = inodes_.Find(id);
+  if (node == nullptr) return Error{ErrorCode::kVersionGone, "the kernel asks for a node that it has forgotten"};
+  return node;
+}
+
+// An object whose bytes are all here is another node than the one that was read through the daemon.
+bool Filesystem::WantsPassthrough(const Entry& entry) const {
+  if (entry.attributes.type != FileType::kRegular || !passthrough_.on()) return false;
+  if (!entry.immutable) return true;
+  return entry.attributes.size > kSmallestPassthroughObject && source_.GetCacheShare(entry).complete;
+}
+
+NodePtr Filesystem::Remember(const std::string& path, const Entry& entry) {
+  return inodes_.Remember(path, entry, WantsPassthrough(entry));
+}
+
+Result<void> Filesystem::Lookup(Request& request, fuse_ino_t parent, const std::string& name,
+                                const CallContext& context) {
+  Result<NodePtr> directory = NodeOf(parent);
+  if (!directory) return directory.error();
+  const std::string path = Join((*directory)->path(), name);
+  Result<Entry> entry = source_.Lookup(path, context);
+  if (!entry) return entry.error();
+  const NodePtr node = Remember(path, *entry);
+  if (!request.ReplyEntry(ToEntryParam(*node, *entry, options_.ownership))) inodes_.Forget(node->id(), 1);
+  return {};
+}
+
+// A file's node is one version: its attributes are known. Only a live file's are asked for, of the open file where
+// there is one, for its name may have come to mean another.
+Result<void> Filesystem::GetAttributes(Request& request, fuse_ino_t id, const CallContext& context) {
+  Result<NodePtr> node = NodeOf(id);
+  if (!node) return node.error();
+  const auto reply = [&](const Entry& entry) {
+    request.ReplyAttributes(ToStat(**node, entry.attributes, options_.ownership), KernelTimeout(entry));
+    return Result<void>();
+  };
+  const std::shared_ptr<const Entry> known = (*node)->entry();
+  if (known->immutable) return reply(*known);
+  if (const auto file = (*node)->open_file()) {
+    Result<Entry> live = file->GetEntry();
+    if (live) return reply(*live);
+  }
+  Result<Entry> entry = source_.Lookup((*node)->path(), context);
+  if (!entry) return entry.error();
+  const bool same = (*node)->is_directory() ? entry->attributes.type == FileType::kDirectory
+                                            : entry->version == known->version && entry->source == known->source;
+  if (!same) return Error{ErrorCode::kVersionGone, "the name has come to mean another file"};
+  return reply(*entry);
+}
+
+Result<void> Filesystem::ReadLink(Request& request, fuse_ino_t id, const CallContext& context) {
+  Result<NodePtr> node = NodeOf(id);
+  if (!node) return node.error();
+  Result<std::string> target = source_.ReadLink((*node)->path(), context);
+  if (!target) return target.error();
+  request.ReplyText(*target);
+  return {};
+}
+
+Result<void> Filesystem::GetSpace(Request& request) {
+  constexpr uint64_t kBlock = 4096;
+  const FileSystemSpace space = source_.GetSpace().value_or(FileSystemSpace{});
+  struct statvfs result{};
+  result.f_bsize = result.f_frsize = kBlock;
+  result.f_blocks = space.total_bytes / kBlock;
+  result.f_bfree = result.f_bavail = space.free_bytes / kBlock;
+  result.f_files = inodes_.size();
+  result.f_namemax = 255;
+  request.ReplySpace(result);
+  return {};
+}
+
+namespace {
+
+// The value of one of our own attributes; nothing where there is no such one.
+std::optional<std::string> OwnAttribute(std::string_view name, const Entry& entry, const CacheShare& share) {
+  if (name == "source") return entry.source;
+  if (name == "state") return std::string(FileStateName(entry.state));
+  if (name == "reason") return entry.reason;
+  if (name == "etag" && !entry.etag.empty()) return entry.etag;
+  if (name == "cached" && entry.attributes.type == FileType::kRegular) return std::to_string(share.bytes);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<void> Filesystem::GetXattr(Request& request, fuse_ino_t id, const std::string& name, size_t room) {
+  Result<NodePtr> node = NodeOf(id);
+  if (!node) return node.error();
+  const std::shared_ptr<const Entry> entry = (*node)->entry();
+  if (name.starts_with(kAttributePrefix)) {
+    const auto value =
+        OwnAttribute(std::string_view(name).substr(kAttributePrefix.size()), *entry, source_.GetCacheShare(*entry));
+    if (!value) return SystemError(ENODATA, name);
+    request.ReplyXattr(*value, room);
+    return {};
+  }
+  Result<std::string> value = source_.GetXattr(*entry, name);
+  if (!value && value.error().code == ErrorCode::kNotFound) return SystemError(ENODATA, name);
+  if (!value) return value.error();
+  request.ReplyXattr(*value, room);
+  return {};
+}
+
+// Only the file's own names, so that a copy with attributes does not take ours along.
+Result<void> Filesystem::ListXattr(Request& request, fuse_ino_t id, size_t room) {
+  Result<NodePtr> node = NodeOf(id);
+  if (!node) return node.error();
+  Result<std::vector<std::string>> names = source_.ListXattr(*(*node)->entry());
+  if (!names) return names.error();
+  std::string list;
+  for (const std::string& name : *names) list.append(name).push_back('\0');
+  request.ReplyXattr(list, room);
+  return {};
+}
+
+}  // namespace s3overlay

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files: open, read, release.
+#include <fcntl.h>
+
+#include <memory>
+#include <utility>
+
+#include "fuse/handles.h"
+#include "s3overlay/log.h"
+
+namespace s3overlay {
+namespace {
+
+constexpr int kWriting = O_WRONLY | O_RDWR | O_TRUNC | O_APPEND | O_CREAT;
+
+// A FUSE thread's buffer stays with the thread; lanes have many threads, and theirs goes back.
+std::span<std::byte> ThreadBuffer(size_t size) {
+  thread_local std::vector<std::byte> buffer;
+  if (buffer.size() < size) buffer.resize(size);
+  return std::span(buffer).first(size);
+}
+
+}  // namespace
+
+Result<void> Filesystem::Open(Request& request, fuse_ino_t id, fuse_file_info file, const CallContext& context) {
+  if ((file.flags & O_ACCMODE) != O_RDONLY || (file.flags & kWriting) != 0)
+    return SystemError(EROFS, "open for writing");
+  Result<NodePtr> node = NodeOf(id);
+  if (!node) return node.error();
+  if (inodes_.ShouldRefuseOpen(**node)) {
+    return Error{ErrorCode::kVersionGone, "the name has come to mean another version"};
+  }
+  const std::shared_ptr<const Entry> entry = (*node)->entry();
+  Result<std::shared_ptr<OpenFile>> opened = source_.Open(*entry, context);
+  if (opened) return ReplyOpened(request, *node, *std::move(opened), file);
+  if (opened.error().code == ErrorCode::kVersionGone) {
+    if (inodes_.ShouldRefuseGoneVersion(**node)) return opened.error();
+    return OpenCurrent(request, *node, file, context);
+  }
+  if (opened.error().code != ErrorCode::kWouldBlock) {
+    log::Warning("open {}: {}", entry->source, opened.error().message);
+  }
+  return opened.error();
+}
+
+// The kernel has no other node to try: what the name means now, past the page cache that belongs to the old version.
+Result<void> Filesystem::OpenCurrent(Request& request, const NodePtr& node, fuse_file_info file,
+                                     const CallContext& context) {
+  Result<Entry> entry = source_.Lookup(node->path(), context);
+  if (!entry) return entry.error();
+  Result<std::shared_ptr<OpenFile>> opened = source_.Open(*entry, context);
+  if (!opened) return opened.error();
+  file.direct_io = 1;
+  return ReplyOpened(request, node, *std::move(opened), file);
+}
+
+Result<void> Filesystem::ReplyOpened(Request& request, const NodePtr& node, std::shared_ptr<OpenFile> opened,
+                                     fuse_file_info file) {
+  auto handle = std::make_unique<FileHandle>();
+  handle->node = node;
+  handle->file = std::move(opened);
+  handle->source = node->entry()->source;
+  handle->mode = file.direct_io ? HandleMode::kDirect
+                                : passthrough_.Acquire(request, node->id(), node->passthrough(), *handle->file, &file);
+  // Pages of one version are good for every handle of its node; those of a live file only as long as it does not
+  // change. Never together with a backing file: the open would fail.
+  file.keep_cache = handle->mode == HandleMode::kCached && node->entry()->immutable ? 1 : 0;
+  if (handle->mode == HandleMode::kPassthrough) metrics_.Add(Metric::kOpensPassthrough);
+  node->SetOpenFile(handle->file);
+  FileHandle* const raw = handle.release();
+  file.fh = reinterpret_cast<uint64_t>(raw);
+  ++open_handles_;
+  if (request.ReplyOpen(file)) return {};
+  // Nobody took it, so no release will come.
+  passthrough_.Abandon(node->id(), raw->mode);
+  --open_handles_;
+  delete raw;
+  return {};
+}
+
+Result<void> Filesystem::Read(Request& request, const FileHandle& handle, size_t size, uint64_t offset,
+                              const CallContext& context) {
+  std::vector<std::byte> own;
+  if (context.may_block) own.resize(size);
+  const std::span<std::byte> buffer = context.may_block ? std::span(own) : ThreadBuffer(size);
+  Result<size_t> got = handle.file->Read(offset, buffer, context);
+  if (got) {
+    request.ReplyData(buffer.first(*got));
+    return {};
+  }
+  if (got.error().code != ErrorCode::kWouldBlock) {
+    metrics_.Add(Metric::kReadErrors);
+    log::Warning("read {} at {}: {}", handle.source, offset, got.error().message);
+  }
+  return got.error();
+}
+
+void Filesystem::Release(Request& request, fuse_ino_t id, FileHandle* handle) {
+  const std::unique_ptr<FileHandle> owned(handle);
+  passthrough_.Release(request, id, handle->mode);
+  --open_handles_;
+  request.ReplyError(0);
+}
+
+}  // namespace s3overlay

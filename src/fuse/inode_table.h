@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// InodeTable: what each node id of the kernel stands for. A file's node stands for (path, source, version, mode) and
+// not for a path: a new version, another source, or an object that has become complete gets a new node at the next
+// lookup, and old handles keep the old one, so that page cache, mappings and passthrough of two versions never meet. A
+// directory's node belongs to its path and never changes, or bind mounts below it would come off.
+//
+// Node ids are never used again. Lock order: the table's before a node's.
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "s3overlay/clock.h"
+#include "s3overlay/file_source.h"
+#include "s3overlay/mutex.h"
+
+namespace s3overlay {
+
+// One node. Thread-safe.
+class Node {
+ public:
+  Node(fuse_ino_t id, std::string path, Entry entry, bool passthrough);
+
+  fuse_ino_t id() const { return id_; }
+  const std::string& path() const { return path_; }
+  bool passthrough() const { return passthrough_; }
+  bool is_directory() const { return is_directory_; }
+  uint64_t inode_number() const { return inode_number_; }
+
+  // What the latest lookup of this node answered.
+  std::shared_ptr<const Entry> entry() const S3OVERLAY_EXCLUDES(mu_);
+  void SetEntry(Entry entry) S3OVERLAY_EXCLUDES(mu_);
+
+  // A handle of this node, to ask an open file's own attributes; null where none is open.
+  std::shared_ptr<OpenFile> open_file() const S3OVERLAY_EXCLUDES(mu_);
+  void SetOpenFile(const std::shared_ptr<OpenFile>& file) S3OVERLAY_EXCLUDES(mu_);
+
+ private:
+  const fuse_ino_t id_;
+  const std::string path_;
+  const bool passthrough_;
+  const bool is_directory_;
+  const uint64_t inode_number_;
+
+  mutable Mutex mu_;
+  std::shared_ptr<const Entry> entry_ S3OVERLAY_GUARDED_BY(mu_);
+  std::weak_ptr<OpenFile> open_file_ S3OVERLAY_GUARDED_BY(mu_);
+};
+using NodePtr = std::shared_ptr<Node>;
+
+// Thread-safe.
+class InodeTable {
+ public:
+  explicit InodeTable(const Clock& clock);
+
+  // Null for an id that the kernel was never told or has forgotten.
+  NodePtr Find(fuse_ino_t id) const S3OVERLAY_EXCLUDES(mu_);
+
+  // The node of what a lookup of `path` answered; the kernel will count one lookup more.
+  NodePtr Remember(const std::string& path, const Entry& entry, bool passthrough) S3OVERLAY_EXCLUDES(mu_);
+
+  void Forget(fuse_ino_t id, uint64_t lookups) S3OVERLAY_EXCLUDES(mu_);
+
+  // True where an open of `node` must be refused with ESTALE, which makes the kernel look the name up again: another
+  // node has taken its path, no lookup returned it within the last second, and it has not just refused an open. Else
+  // the refusal would reach the program (/proc/self/fd, bind-mounted files, names that flap).
+  bool ShouldRefuseOpen(const Node& node) S3OVERLAY_EXCLUDES(mu_);
+
+  // The same for a node whose version is gone at its source.
+  bool ShouldRefuseGoneVersion(const Node& node) S3OVERLAY_EXCLUDES(mu_);
+
+  size_t size() const S3OVERLAY_EXCLUDES(mu_);
+
+  // A name as the kernel knows it.
+  struct Dentry {
+    fuse_ino_t parent = 0;
+    std::string name;
+  };
+
+  // Up to `count` names that were looked up longest ago and have no open file; the caller asks the kernel to let go.
+  std::vector<Dentry> Oldest(size_t count) const S3OVERLAY_EXCLUDES(mu_);
+
+  // Names whose latest answer was degraded or stale.
+  std::vector<Dentry> NotFresh() const S3OVERLAY_EXCLUDES(mu_);
+
+ private:
+  struct Slot {
+    NodePtr node;
+    uint64_t lookups = 0;
+    TimePoint looked_up_at{};
+    bool refused_open = false;
+  };
+
+  static bool IsNodeOf(const Node& node, const Entry& entry, bool passthrough);
+  static bool RefuseOnce(Slot& slot);
+  bool DentryOf(const Node& node, Dentry* dentry) const S3OVERLAY_REQUIRES(mu_);
+
+  const Clock& clock_;
+
+  mutable Mutex mu_;
+  std::unordered_map<fuse_ino_t, Slot> slots_ S3OVERLAY_GUARDED_BY(mu_);
+  std::unordered_map<std::string, fuse_ino_t> current_ S3OVERLAY_GUARDED_BY(mu_);  // By path.
+  fuse_ino_t next_id_ S3OVERLAY_GUARDED_BY(mu_) = FUSE_ROOT_ID + 1;
+};
+
+}  // namespace s3overlay

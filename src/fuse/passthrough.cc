@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fuse/passthrough.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "s3overlay/log.h"
+
+namespace s3overlay {
+namespace {
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+
+// 0 serves backing files on ordinary file systems and lets overlayfs sit on top of the mount; 1 also serves backing
+// files that lie on overlayfs themselves, as in a container.
+constexpr uint32_t kBackingStackDepth = 1;
+
+std::string TurnOn(fuse_conn_info* connection) {
+  if ((connection->capable & FUSE_CAP_PASSTHROUGH) == 0) return "the kernel has none: Linux 6.9 is needed";
+  connection->want |= FUSE_CAP_PASSTHROUGH;
+  connection->max_backing_stack_depth = kBackingStackDepth;
+  return "";
+}
+int OpenBacking(const Request& request, int fd) { return fuse_passthrough_open(request.handle(), fd); }
+void CloseBacking(const Request& request, int id) { fuse_passthrough_close(request.handle(), id); }
+void SetBacking(fuse_file_info* file, int id) { file->backing_id = id; }
+
+#else
+
+std::string TurnOn(fuse_conn_info*) { return "built with a libfuse older than 3.17"; }
+int OpenBacking(const Request&, int) { return 0; }
+void CloseBacking(const Request&, int) {}
+void SetBacking(fuse_file_info*, int) {}
+
+#endif
+
+}  // namespace
+
+void Passthrough::Negotiate(fuse_conn_info* connection) {
+  const std::string reason = wanted_ ? TurnOn(connection) : "turned off by --no-passthrough";
+  MutexLock lock(mu_);
+  on_ = reason.empty();
+  reason_ = reason;
+}
+
+bool Passthrough::on() const {
+  MutexLock lock(mu_);
+  return on_;
+}
+
+std::string Passthrough::reason() const {
+  MutexLock lock(mu_);
+  return reason_;
+}
+
+HandleMode Passthrough::Acquire(const Request& request, fuse_ino_t id, bool wanted, OpenFile& open_file,
+                                fuse_file_info* file) {
+  MutexLock lock(mu_);
+  Use& use = uses_[id];
+  const bool registered = use.backing_id > 0;
+  if (registered || (on_ && wanted && use.cached == 0 && Register(request, open_file, &use))) {
+    ++use.passed_through;
+    SetBacking(file, use.backing_id);
+    return HandleMode::kPassthrough;
+  }
+  ++use.cached;
+  return HandleMode::kCached;
+}
+
+bool Passthrough::Register(const Request& request, OpenFile& open_file, Use* use) {
+  std::shared_ptr<BackingFile> backing = open_file.GetBackingFile();
+  if (backing == nullptr) return false;
+  errno = 0;
+  const int id = OpenBacking(request, backing->fd());
+  if (id <= 0) {
+    // Without the capability every open would fail: once is enough.
+    if (errno == EPERM) {
+      on_ = false;
+      reason_ = "the process may not: CAP_SYS_ADMIN is needed";
+      log::Info("passthrough is off: {}", reason_);
+    }
+    return false;
+  }
+  use->backing_id = id;
+  use->backing = std::move(backing);
+  return true;
+}
+
+void Passthrough::Release(const Request& request, fuse_ino_t id, HandleMode mode) {
+  MutexLock lock(mu_);
+  const auto found = uses_.find(id);
+  if (found == uses_.end() || mode == HandleMode::kDirect) return;
+  Use& use = found->second;
+  if (mode == HandleMode::kCached) {
+    --use.cached;
+  } else {
+    --use.passed_through;
+  }
+  if (use.passed_through == 0 && use.backing_id > 0) {
+    CloseBacking(request, use.backing_id);
+    use.backing_id = 0;
+    use.backing.reset();
+  }
+  if (use.cached == 0 && use.passed_through == 0) uses_.erase(found);
+}
+
+void Passthrough::Abandon(fuse_ino_t id, HandleMode mode) {
+  MutexLock lock(mu_);
+  const auto found = uses_.find(id);
+  if (found == uses_.end() || mode == HandleMode::kDirect) return;
+  --(mode == HandleMode::kCached ? found->second.cached : found->second.passed_through);
+}
+
+}  // namespace s3overlay

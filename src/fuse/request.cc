@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fuse/request.h"
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+namespace s3overlay {
+
+Request::~Request() {
+  if (!replied()) ReplyError(EIO);
+}
+
+fuse_req_t Request::Take() { return std::exchange(request_, nullptr); }
+
+bool Request::ReplyError(int sys_errno) { return fuse_reply_err(Take(), sys_errno) == 0; }
+bool Request::ReplyEntry(const fuse_entry_param& entry) { return fuse_reply_entry(Take(), &entry) == 0; }
+bool Request::ReplyAttributes(const struct stat& attributes, double timeout_s) {
+  return fuse_reply_attr(Take(), &attributes, timeout_s) == 0;
+}
+bool Request::ReplyOpen(const fuse_file_info& file) { return fuse_reply_open(Take(), &file) == 0; }
+bool Request::ReplyData(std::span<const std::byte> bytes) {
+  return fuse_reply_buf(Take(), reinterpret_cast<const char*>(bytes.data()), bytes.size()) == 0;
+}
+bool Request::ReplyText(std::string_view target) {
+  return fuse_reply_readlink(Take(), std::string(target).c_str()) == 0;
+}
+bool Request::ReplySpace(const struct statvfs& space) { return fuse_reply_statfs(Take(), &space) == 0; }
+
+bool Request::ReplyXattr(std::string_view value, size_t room) {
+  if (room == 0) return fuse_reply_xattr(Take(), value.size()) == 0;
+  if (value.size() > room) return ReplyError(ERANGE);
+  return fuse_reply_buf(Take(), value.data(), value.size()) == 0;
+}
+
+void Request::ReplyNone() { fuse_reply_none(Take()); }
+
+}  // namespace s3overlay
