@@ -65,7 +65,7 @@ class MemoryObjectStore final : public ObjectStore {
     MutexLock lock(mu_);
     page_limit_ = keys;
   }
-  // From now on a page's next_token is always the same, as a broken store's is.
+  // From now on every page's next_token leads to the first page, as a broken store's may.
   void RepeatTokens() {
     MutexLock lock(mu_);
     repeat_tokens_ = true;
@@ -148,7 +148,7 @@ class MemoryObjectStore final : public ObjectStore {
       if (key <= last || key <= request.start_after) continue;
       if (page.objects.size() + page.common_prefixes.size() == limit) {
         page.truncated = true;
-        page.next_token = repeat_tokens_ ? "same" : last;
+        page.next_token = repeat_tokens_ ? "\x01" : last;
         break;
       }
       const bool folded = IsFolded(key, request);

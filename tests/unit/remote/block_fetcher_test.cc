@@ -107,14 +107,20 @@ TEST_F(BlockFetcherTest, BlockFarAheadInAPartHasItsOwnGet) {
   EXPECT_EQ(store_.gets(), 2);
 }
 
-TEST_F(BlockFetcherTest, FailureGoesToTheWaitersAndIsNotRemembered) {
+TEST_F(BlockFetcherTest, FailureIsNotRememberedAndSparesWhatHadCome) {
   Start();
   store_.CloseGate(Call::kGet, 2 * kBlock);
-  std::atomic<bool> ended{false};
-  store_.FailNext(1, ErrorCode::kUnavailable);
-  EXPECT_EQ(ReadBlock(1), "unavailable");
+  const Deadline soon = Deadline::After(clock_, std::chrono::milliseconds(300));
+  std::thread reader([&] { EXPECT_EQ(Read({0, 4 * kBlock}, {.deadline = soon}), "timed out"); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  reader.join();
+  EXPECT_TRUE(IsNear(1));
+  EXPECT_FALSE(IsNear(2));
   store_.OpenGate(Call::kGet);
-  EXPECT_EQ(ReadBlock(1), "ok");
+  store_.Fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(Read({8 * kBlock, kBlock}), "unavailable");
+  store_.Heal();
+  EXPECT_EQ(Read({0, 9 * kBlock}), "ok");
 }
 
 TEST_F(BlockFetcherTest, WaiterLeavesAloneAndTheFlightGoesOn) {

@@ -34,6 +34,15 @@ ObjectMetadata Object(const std::string& key) {
   return object;
 }
 
+ListPage Page(std::vector<ObjectMetadata> objects, std::vector<std::string> common_prefixes = {},
+              bool truncated = false) {
+  ListPage page;
+  page.objects = std::move(objects);
+  page.common_prefixes = std::move(common_prefixes);
+  page.truncated = truncated;
+  return page;
+}
+
 class NamesBuilderTest : public ::testing::Test {
  protected:
   DirectoryNames Build(const ListPage& page) {
@@ -46,8 +55,8 @@ class NamesBuilderTest : public ::testing::Test {
 };
 
 TEST_F(NamesBuilderTest, DirectoryWinsAndTheHiddenAreCounted) {
-  const DirectoryNames names = Build({.objects = {Object("d/"), Object("d/a"), Object("d/.."), Object("d/b")},
-                                      .common_prefixes = {"d//", "d/a/", "d/./"}});
+  const DirectoryNames names =
+      Build(Page({Object("d/"), Object("d/a"), Object("d/.."), Object("d/b")}, {"d//", "d/a/", "d/./"}));
   ASSERT_EQ(names.listing->entries.size(), 2U);
   EXPECT_TRUE(names.Find("a")->is_directory());
   EXPECT_FALSE(names.Find("b")->is_directory());
@@ -55,14 +64,13 @@ TEST_F(NamesBuilderTest, DirectoryWinsAndTheHiddenAreCounted) {
 }
 
 TEST_F(NamesBuilderTest, MarkerAloneIsAnEmptyDirectoryAndNothingIsNone) {
-  EXPECT_TRUE(Build({.objects = {Object("d/")}}).exists);
+  EXPECT_TRUE(Build(Page({Object("d/")})).exists);
   EXPECT_FALSE(Build({}).exists);
 }
 
 // "a-b" lies between "a" and "a/": a page that ends there has not said whether "a" is a directory.
 TEST_F(NamesBuilderTest, PageDecidesWhatItHasPassed) {
-  const DirectoryNames names =
-      Build({.objects = {Object("d/a"), Object("d/a-b")}, .common_prefixes = {"d/A/"}, .truncated = true});
+  const DirectoryNames names = Build(Page({Object("d/a"), Object("d/a-b")}, {"d/A/"}, true));
   EXPECT_TRUE(names.Decides("A"));
   EXPECT_TRUE(names.Decides("Z"));
   EXPECT_FALSE(names.Decides("a"));
@@ -70,14 +78,14 @@ TEST_F(NamesBuilderTest, PageDecidesWhatItHasPassed) {
   EXPECT_EQ(names.Find("a"), nullptr);
   EXPECT_NE(names.Find("A"), nullptr);
 
-  const DirectoryNames past = Build({.objects = {Object("d/a"), Object("d/ab")}, .truncated = true});
+  const DirectoryNames past = Build(Page({Object("d/a"), Object("d/ab")}, {}, true));
   EXPECT_TRUE(past.Decides("a"));
   EXPECT_FALSE(past.Decides("ab"));
 }
 
 TEST_F(NamesBuilderTest, KeyOfAnotherDirectoryIsNoAnswer) {
   NamesBuilder builder("d/", TimePoint(), metrics_);
-  EXPECT_EQ(builder.Add({.objects = {Object("e/a")}}).error().code, ErrorCode::kBadResponse);
+  EXPECT_EQ(builder.Add(Page({Object("e/a")})).error().code, ErrorCode::kBadResponse);
 }
 
 }  // namespace
