@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <map>
@@ -106,6 +107,13 @@ class MemoryObjectStore final : public ObjectStore {
     gates_[Index(call)].reset();
     changed_.SignalAll();
   }
+  // The calls that wait at the gate now fail, as when a connection breaks.
+  void CutBlocked(Call call, ErrorCode code) {
+    MutexLock lock(mu_);
+    ++cuts_[Index(call)];
+    cut_code_ = code;
+    changed_.SignalAll();
+  }
   // Returns when that many calls wait at the gate; false if they do not come within 20 s.
   bool WaitUntilBlocked(Call call, int calls = 1) {
     const Deadline limit = Deadline::After(clock_, std::chrono::seconds(20));
@@ -193,6 +201,10 @@ class MemoryObjectStore final : public ObjectStore {
 
   std::string url() const override { return url_; }
 
+  // As a breaker above it would say; calls go through all the same.
+  void SetAway(bool away) { away_ = away; }
+  bool IsAway() const override { return away_; }
+
  private:
   struct Object {
     ObjectMetadata metadata;
@@ -239,10 +251,12 @@ class MemoryObjectStore final : public ObjectStore {
     const auto closed = [&]() S3OVERLAY_REQUIRES(mu_) { return gates_[Index(call)] && end > *gates_[Index(call)]; };
     if (!closed()) return {};
     ++blocked_[Index(call)];
+    const int cuts = cuts_[Index(call)];
     std::optional<ErrorCode> end_of_wait;
     while (closed() && !end_of_wait) {
       if (context.IsCancelled()) end_of_wait = ErrorCode::kCancelled;
       if (context.deadline.HasPassed(clock_)) end_of_wait = ErrorCode::kTimedOut;
+      if (cuts != cuts_[Index(call)]) end_of_wait = cut_code_;
       if (!end_of_wait) changed_.WaitFor(mu_, std::chrono::milliseconds(5));
     }
     --blocked_[Index(call)];
@@ -250,6 +264,7 @@ class MemoryObjectStore final : public ObjectStore {
     return {};
   }
 
+  std::atomic<bool> away_ = false;
   const std::string url_;
   const SystemClock clock_;
 
@@ -264,6 +279,8 @@ class MemoryObjectStore final : public ObjectStore {
   std::array<std::optional<uint64_t>, 3> gates_ S3OVERLAY_GUARDED_BY(mu_);
   std::array<int, 3> counts_ S3OVERLAY_GUARDED_BY(mu_) = {};
   std::array<int, 3> blocked_ S3OVERLAY_GUARDED_BY(mu_) = {};
+  std::array<int, 3> cuts_ S3OVERLAY_GUARDED_BY(mu_) = {};
+  ErrorCode cut_code_ S3OVERLAY_GUARDED_BY(mu_) = ErrorCode::kUnavailable;
   int fail_next_ S3OVERLAY_GUARDED_BY(mu_) = 0;
   ErrorCode fail_next_code_ S3OVERLAY_GUARDED_BY(mu_) = ErrorCode::kUnavailable;
   std::vector<ByteRange> ranges_ S3OVERLAY_GUARDED_BY(mu_);

@@ -177,6 +177,19 @@ TEST_F(ObjectSourceTest, StoreAwayAnswersStaleOnlyForWhatIsWhollyCached) {
   EXPECT_EQ(source_.List("never", {}).error().code, ErrorCode::kUnavailable);
 }
 
+TEST_F(ObjectSourceTest, WhatCannotBeReadIsAnOutageAtTheLookupAlsoWithinItsTime) {
+  Put("file", 2 * kBlock);
+  ASSERT_TRUE(source_.Lookup("file", {}));
+  store_.SetAway(true);
+  EXPECT_EQ(source_.Lookup("file", {}).error().code, ErrorCode::kUnavailable);
+  store_.SetAway(false);
+  ASSERT_TRUE(Read(*Open("file"), 0, 2 * kBlock));
+  store_.SetAway(true);
+  const auto stale = source_.Lookup("file", {});
+  ASSERT_TRUE(stale);
+  EXPECT_EQ(stale->state, FileState::kStale);
+}
+
 TEST_F(ObjectSourceTest, CompleteObjectHasABackingFile) {
   Put("a", 2 * kBlock);
   const auto file = Open("a");
