@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Taking a mount away: as root by umount2(2), else by fusermount3.
+#pragma once
+
+#include <string>
+
+#include "s3overlay/result.h"
+
+namespace s3overlay {
+
+enum class DetachMode {
+  kWhenIdle,  // kSystem with EBUSY where somebody uses it.
+  kAtOnce,    // Gone from the tree now; who uses it keeps what is open.
+};
+
+Result<void> DetachMount(const std::string& mountpoint, DetachMode mode);
+
+}  // namespace s3overlay

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/mount_holders.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+namespace s3overlay {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool IsBelow(const std::string& path, const std::string& mountpoint) {
+  return path.starts_with(mountpoint) && (path.size() == mountpoint.size() || path[mountpoint.size()] == '/');
+}
+
+// Where a link of /proc leads, if that is below the mountpoint. Reading the link asks nothing of the mount.
+std::optional<std::string> TargetBelow(const fs::path& link, const std::string& mountpoint) {
+  std::error_code gone;
+  const std::string target = fs::read_symlink(link, gone).string();
+  if (gone || !IsBelow(target, mountpoint)) return std::nullopt;
+  return target;
+}
+
+std::optional<std::string> OpenFileBelow(const fs::path& process, const std::string& mountpoint) {
+  std::error_code gone;
+  for (fs::directory_iterator fds(process / "fd", gone), end; !gone && fds != end; fds.increment(gone)) {
+    if (const auto target = TargetBelow(fds->path(), mountpoint)) return target;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> MappingBelow(const fs::path& process, const std::string& mountpoint) {
+  std::ifstream maps(process / "maps");
+  for (std::string line; std::getline(maps, line);) {
+    const size_t path = line.find('/');
+    if (path != std::string::npos && IsBelow(line.substr(path), mountpoint)) return line.substr(path);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> HoldOf(const fs::path& process, const std::string& mountpoint) {
+  if (const auto path = TargetBelow(process / "cwd", mountpoint)) return "current directory " + *path;
+  if (const auto path = TargetBelow(process / "root", mountpoint)) return "root directory " + *path;
+  if (const auto path = OpenFileBelow(process, mountpoint)) return "open file " + *path;
+  if (const auto path = MappingBelow(process, mountpoint)) return "mapped file " + *path;
+  return std::nullopt;
+}
+
+bool IsProcess(const std::string& name) {
+  return std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+std::string NameOf(const fs::path& process) {
+  std::ifstream file(process / "comm");
+  std::string name;
+  std::getline(file, name);
+  return name;
+}
+
+}  // namespace
+
+std::vector<std::string> FindMountHolders(const std::string& mountpoint) {
+  std::vector<std::string> holders;
+  std::error_code error;
+  for (fs::directory_iterator processes("/proc", error), end; !error && processes != end; processes.increment(error)) {
+    const fs::path& process = processes->path();
+    if (!IsProcess(process.filename())) continue;
+    if (const auto hold = HoldOf(process, mountpoint)) {
+      holders.push_back(fmt::format("process {} ({}): {}", process.filename().string(), NameOf(process), *hold));
+    }
+  }
+  return holders;
+}
+
+}  // namespace s3overlay
