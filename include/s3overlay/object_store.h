@@ -87,6 +87,9 @@ class ObjectStore {
 
   // The endpoint's URL as it stands in ObjectId::store.
   virtual std::string url() const = 0;
+
+  // Taken to be away just now: a call would fail at once. Answers from memory.
+  virtual bool IsAway() const { return false; }
 };
 
 }  // namespace s3overlay

@@ -65,6 +65,11 @@ CallContext ObjectSource::Limited(const CallContext& context) const {
 Result<Entry> ObjectSource::Lookup(std::string_view path, const CallContext& context) {
   auto found = catalog_.Find(path, Limited(context));
   if (!found) return StaleOr(path, found.error());
+  // What is known within its time may be opened all the same; but bytes that are not cached cannot be had now, and it
+  // is at the lookup that a later layer may stand in, never at a read.
+  if (found->object && store_.IsAway()) {
+    return StaleOr(path, {ErrorCode::kUnavailable, fmt::format("store {} is taken to be away", store_.url())});
+  }
   return MakeEntry(std::string(path), *found);
 }
 

@@ -158,6 +158,11 @@ void BreakerStore::Work() {
   }
 }
 
+bool BreakerStore::IsAway() const {
+  MutexLock lock(mu_);
+  return !breaker_.is_closed();
+}
+
 bool BreakerStore::ProbeIsDue() const { return !breaker_.is_closed() && clock_.Now() >= breaker_.next_probe(); }
 
 void BreakerStore::WaitForWork() {

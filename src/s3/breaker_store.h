@@ -45,6 +45,7 @@ class BreakerStore final : public ObjectStore, public StatusSource {
   Result<void> GetRange(const ObjectId& object, ByteRange range, const ByteSink& sink,
                         const CallContext& context) override;
   std::string url() const override { return store_->url(); }
+  bool IsAway() const override S3OVERLAY_EXCLUDES(mu_);
 
   // {url, breaker: "closed|open|half-open", since, reason}
   StatusObject GetStatus() const override S3OVERLAY_EXCLUDES(mu_);
