@@ -5,6 +5,7 @@
 
 #include <map>
 #include <random>
+#include <thread>
 
 #include "remote/key_catalog.h"
 #include "support/fake_clock.h"
@@ -50,6 +51,16 @@ class ObjectSourceTest : public ::testing::Test {
   static ErrorCode ReadError(OpenFile& file, uint64_t offset, size_t size) {
     const auto read = Read(file, offset, size);
     return read ? ErrorCode::kSystem : read.error().code;
+  }
+
+  // The cache is given a block after its readers are.
+  bool ReadIntoCache(OpenFile& file) {
+    const auto entry = file.GetEntry();
+    if (!Read(file, 0, entry->attributes.size)) return false;
+    for (int i = 0; i < 4000 && !source_.GetCacheShare(*entry).complete; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return source_.GetCacheShare(*entry).complete;
   }
 
   FakeClock clock_;
@@ -148,7 +159,7 @@ TEST_F(ObjectSourceTest, StoreAwayAnswersStaleOnlyForWhatIsWhollyCached) {
   Put("part", 100 * kBlock * 4);
   const auto whole = Open("whole");
   const auto part = Open("part");
-  ASSERT_TRUE(Read(*whole, 0, 2 * kBlock));
+  ASSERT_TRUE(ReadIntoCache(*whole));
   ASSERT_TRUE(Read(*part, 0, 10));
   ASSERT_TRUE(source_.List("", {}));
   store_.Fail(ErrorCode::kUnavailable);
@@ -166,6 +177,9 @@ TEST_F(ObjectSourceTest, StoreAwayAnswersStaleOnlyForWhatIsWhollyCached) {
   EXPECT_EQ(source_.Lookup("part", {}).error().code, ErrorCode::kUnavailable);
   const auto known = source_.LastKnown("part");
   ASSERT_TRUE(known);
+  for (int i = 0; i < 4000 && source_.GetCacheShare(*known).bytes == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
   EXPECT_GT(source_.GetCacheShare(*known).bytes, 0U);
   EXPECT_FALSE(source_.GetCacheShare(*known).complete);
   EXPECT_EQ(ReadError(*part, 100 * kBlock, 10), ErrorCode::kUnavailable);
@@ -183,7 +197,7 @@ TEST_F(ObjectSourceTest, WhatCannotBeReadIsAnOutageAtTheLookupAlsoWithinItsTime)
   store_.SetAway(true);
   EXPECT_EQ(source_.Lookup("file", {}).error().code, ErrorCode::kUnavailable);
   store_.SetAway(false);
-  ASSERT_TRUE(Read(*Open("file"), 0, 2 * kBlock));
+  ASSERT_TRUE(ReadIntoCache(*Open("file")));
   store_.SetAway(true);
   const auto stale = source_.Lookup("file", {});
   ASSERT_TRUE(stale);
@@ -194,9 +208,7 @@ TEST_F(ObjectSourceTest, CompleteObjectHasABackingFile) {
   Put("a", 2 * kBlock);
   const auto file = Open("a");
   EXPECT_FALSE(file->GetBackingFile());
-  ASSERT_TRUE(Read(*file, 0, 2 * kBlock));
-  // The cache is given a block after its readers are.
-  for (int i = 0; i < 4000 && !file->GetBackingFile(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ASSERT_TRUE(ReadIntoCache(*file));
   EXPECT_TRUE(file->GetBackingFile());
 }
 
