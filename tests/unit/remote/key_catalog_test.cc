@@ -203,6 +203,7 @@ TEST_F(KeyCatalogTest, ListingsFollowAllPagesAndDoNotRunInCircles) {
 TEST_F(KeyCatalogTest, ManyWhoAskAtOnceAskOnce) {
   Put("dir/a");
   store_.CloseGate(Call::kList);
+  Catalog();  // Made before the threads are.
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) threads.emplace_back([&] { EXPECT_EQ(Find("dir/a"), "file"); });
   EXPECT_TRUE(store_.WaitUntilBlocked(Call::kList));
@@ -214,7 +215,7 @@ TEST_F(KeyCatalogTest, ManyWhoAskAtOnceAskOnce) {
 TEST_F(KeyCatalogTest, LeaderThatIsCancelledDoesNotTakeTheOthersWithIt) {
   Put("dir/a");
   store_.CloseGate(Call::kList);
-  Catalog();
+  Catalog();  // Made before the threads are.
   std::atomic<bool> cancelled{false};
   std::thread leader(
       [&] { EXPECT_EQ(Catalog().Find("dir/a", {.cancelled = &cancelled}).error().code, ErrorCode::kCancelled); });
