@@ -17,11 +17,11 @@
 
 namespace s3overlay {
 
-struct StoreConfig;
+struct MountConfig;
 
 // `subject`: s3://bucket/key, or a path below a mount. kNotFound: no such object, or no mount there. The `config` of
 // all of these says how to reach the store: endpoint, region, addressing, credentials, time-out.
-Result<Resolution> ResolveSubject(const StoreConfig& config, const std::string& subject);
+Result<Resolution> ResolveSubject(const MountConfig& config, const std::string& subject);
 
 // What `cat` prints.
 struct CatRequest {
@@ -32,7 +32,7 @@ struct CatRequest {
 
 // Writes the bytes of one version of it to out_fd, and stops fetching once the lines are out or the reader has gone
 // away, which is no error.
-Result<void> Cat(const StoreConfig& config, const CatRequest& request);
+Result<void> Cat(const MountConfig& config, const CatRequest& request);
 
 // One name below an S3 prefix; directories end in '/'.
 struct ListedName {
@@ -43,7 +43,7 @@ struct ListedName {
 };
 
 // `spec`: s3://bucket[/prefix]. kNotFound where nothing is there.
-Result<std::vector<ListedName>> ListObjects(const StoreConfig& config, const std::string& spec);
+Result<std::vector<ListedName>> ListObjects(const MountConfig& config, const std::string& spec);
 
 // Status of the mount at `mountpoint`, by its control socket. kNotFound: nothing of ours is mounted there;
 // kUnavailable: mounted, and its daemon does not answer.

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/compose.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/mount_config.h"
+#include "local/local_source.h"
+#include "remote/object_source.h"
+#include "s3overlay/log.h"
+
+namespace s3overlay {
+namespace {
+
+constexpr int kRetries = 5;
+constexpr int kRetriesBeforeFallback = 2;
+
+bool IsAtOrAbove(const std::string& upper, const std::string& path) {
+  return upper.empty() || path == upper || path.starts_with(upper + "/");
+}
+
+// Whether a later layer shares paths with this one, so that waiting long for this one is not all that can be done.
+bool HasLayerBehind(const std::vector<LayerSpec>& layers, size_t index) {
+  const std::string& at = layers[index].at;
+  return std::any_of(layers.begin() + static_cast<std::ptrdiff_t>(index) + 1, layers.end(),
+                     [&](const LayerSpec& later) { return IsAtOrAbove(later.at, at) || IsAtOrAbove(at, later.at); });
+}
+
+StatusValue DescribeLayer(const LayerSpec& layer, const std::string& where) {
+  return {StatusObject{{"spec", {layer.text}},
+                       {"at", {layer.at}},
+                       {"kind", {std::string(layer.is_s3 ? "s3" : "local")}},
+                       {"source", {where}}}};
+}
+
+}  // namespace
+
+void StoreReturn::Listen(std::function<void()> listener) {
+  const MutexLock lock(mu_);
+  listener_ = std::move(listener);
+}
+
+// Under the lock: once Listen has taken a listener away, no call to it is under way.
+void StoreReturn::Tell() {
+  const MutexLock lock(mu_);
+  if (listener_) listener_();
+}
+
+// Layers of one store and bucket share a connection, and with it a lane.
+struct RunningGraph::Connection {
+  StoreConfig config;
+  std::string bucket;
+  int lane = 0;
+  std::unique_ptr<StoreConnection> link;
+
+  bool Serves(const LayerSpec& layer) const { return bucket == layer.bucket && config == layer.store; }
+};
+
+Result<std::unique_ptr<RunningGraph>> RunningGraph::Compose(const MountConfig& config, const std::string& mountpoint) {
+  std::unique_ptr<RunningGraph> graph(new RunningGraph);
+  S3OVERLAY_RETURN_IF_ERROR(graph->OpenCache(config, mountpoint));
+  BlockFetcherOptions options;
+  options.memory_limit = config.memory_limit;
+  options.block_size = config.cache.block_size;
+  options.prefetch_timeout = config.op_timeout;
+  graph->fetcher_ = std::make_unique<BlockFetcher>(options, graph->cache(), graph->clock_, graph->metrics_);
+  S3OVERLAY_RETURN_IF_ERROR(graph->AddLayers(config, mountpoint));
+  return graph;
+}
+
+Result<void> RunningGraph::OpenCache(const MountConfig& config, const std::string& mountpoint) {
+  if (!config.cache.enabled) return {};
+  DiskBlockCacheOptions options;
+  options.dir = config.cache.dir;
+  options.size_limit = config.cache.size_limit;
+  options.min_free = config.cache.min_free;
+  options.block_size = config.cache.block_size;
+  options.owner = mountpoint;
+  auto cache = DiskBlockCache::Open(std::move(options), clock_, metrics_);
+  if (!cache) return cache.error();
+  cache_ = std::move(*cache);
+  DiskMetadataStoreOptions metadata_options;
+  metadata_options.dir = config.cache.dir;
+  auto metadata = DiskMetadataStore::Open(std::move(metadata_options), clock_);
+  if (metadata) {
+    metadata_ = std::move(*metadata);
+  } else {
+    log::Warning("what is known of objects will not outlast this mount: {}", metadata.error().message);
+  }
+  return {};
+}
+
+Result<void> RunningGraph::AddLayers(const MountConfig& config, const std::string& mountpoint) {
+  std::vector<OverlayLayer> layers;
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    const LayerSpec& layer = config.layers[i];
+    auto source = MakeSource(config, i, mountpoint);
+    if (!source) return source.error();
+    layers_status_.push_back(DescribeLayer(layer, (*source)->Describe()));
+    layers.push_back({.spec = layer.text, .at = layer.at, .source = std::move(*source), .local = !layer.is_s3});
+  }
+  OverlayOptions options;
+  options.on_outage = config.on_outage;
+  overlay_ = std::make_unique<OverlaySource>(options, std::move(layers), metrics_);
+  return {};
+}
+
+Result<std::unique_ptr<FileSource>> RunningGraph::MakeSource(const MountConfig& config, size_t index,
+                                                             const std::string& mountpoint) {
+  const LayerSpec& layer = config.layers[index];
+  if (layer.is_s3) return MakeRemoteSource(config, index);
+  return MakeLocalSource(config, layer, mountpoint);
+}
+
+Result<std::unique_ptr<FileSource>> RunningGraph::MakeLocalSource(const MountConfig& config, const LayerSpec& layer,
+                                                                  const std::string& mountpoint) {
+  LocalSourceOptions options;
+  options.spec = layer.is_covered ? mountpoint : layer.directory;
+  options.follow_links_out = config.local_follow;
+  options.mountpoint = mountpoint;
+  options.metrics = &metrics_;
+  auto source = LocalSource::Open(std::move(options), layer.is_covered ? mountpoint : layer.directory);
+  if (source) return std::unique_ptr<FileSource>(std::move(*source));
+  return Error{.code = ErrorCode::kInvalidArgument,
+               .message = fmt::format("layer {}: {}", layer.text, source.error().message)};
+}
+
+std::unique_ptr<FileSource> RunningGraph::MakeRemoteSource(const MountConfig& config, size_t index) {
+  const LayerSpec& layer = config.layers[index];
+  Connection& connection = ConnectionFor(config, layer);
+  ObjectStore& store = connection.link->store();
+  probe_targets_.push_back({.spec = layer.text, .store = &store, .bucket = layer.bucket, .prefix = layer.prefix});
+
+  KeyCatalogOptions catalog_options;
+  catalog_options.bucket = layer.bucket;
+  catalog_options.prefix = layer.prefix;
+  catalog_options.metadata_ttl = config.metadata_ttl;
+  catalog_options.negative_ttl = config.negative_ttl;
+  catalog_options.lane = connection.lane;
+  catalogs_.push_back(
+      std::make_unique<KeyCatalog>(std::move(catalog_options), store, clock_, metrics_, metadata_.get()));
+
+  ObjectSourceOptions options;
+  options.spec = layer.text;
+  options.lane = connection.lane;
+  options.max_retries = HasLayerBehind(config.layers, index) ? kRetriesBeforeFallback : kRetries;
+  options.metadata_ttl = config.metadata_ttl;
+  return std::make_unique<ObjectSource>(std::move(options), *catalogs_.back(), store, *fetcher_, cache(), clock_,
+                                        metrics_);
+}
+
+RunningGraph::Connection& RunningGraph::ConnectionFor(const MountConfig& config, const LayerSpec& layer) {
+  for (const auto& connection : connections_) {
+    if (connection->Serves(layer)) return *connection;
+  }
+  const auto on_change = [this](bool available) {
+    if (available) store_return_.Tell();
+  };
+  auto link = std::make_unique<StoreConnection>(StoreAccess{.store = layer.store, .environment = config.environment},
+                                                layer.bucket, on_change, clock_, metrics_);
+  connections_.push_back(std::make_unique<Connection>(Connection{.config = layer.store,
+                                                                 .bucket = layer.bucket,
+                                                                 .lane = static_cast<int>(connections_.size()),
+                                                                 .link = std::move(link)}));
+  return *connections_.back();
+}
+
+StatusList RunningGraph::GetEndpoints() const {
+  StatusList endpoints;
+  for (const auto& connection : connections_) {
+    StatusObject status = connection->link->GetStatus();
+    status.push_back({"bucket", {connection->bucket}});
+    endpoints.push_back({std::move(status)});
+  }
+  return endpoints;
+}
+
+}  // namespace s3overlay

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/mount_control.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+
+namespace s3overlay {
+namespace {
+
+// Smaller objects stay with the daemon: for them passthrough costs more than it saves.
+constexpr uint64_t kPassthroughFrom = uint64_t{1} << 20;
+
+uint64_t PeakMemory() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+bool WouldPassThrough(const Entry& entry, const CacheShare& cache) {
+  if (entry.attributes.type != FileType::kRegular) return false;
+  return !entry.immutable || (cache.complete && entry.attributes.size > kPassthroughFrom);
+}
+
+LayerAnswer ToAnswer(LayerVerdict verdict) {
+  return {.spec = std::move(verdict.spec),
+          .answer = std::move(verdict.answer),
+          .error = std::move(verdict.error),
+          .age_s = verdict.age_s};
+}
+
+}  // namespace
+
+RunningMount::RunningMount(RunningMountOptions options, RunningGraph& graph, const FuseSession& session)
+    : options_(std::move(options)), started_at_(graph.clock().Now()), graph_(graph), session_(session) {}
+
+StatusObject RunningMount::GetStatus() {
+  const std::chrono::duration<double> uptime = graph_.clock().Now() - started_at_;
+  return {{"version", {std::string(S3OVERLAY_VERSION)}},
+          {"pid", {int64_t{::getpid()}}},
+          {"mountpoint", {options_.mountpoint}},
+          {"uptime_s", {uptime.count()}},
+          {"ready", {true}},
+          {"fuse", {session_.GetStatus()}},
+          {"layers", {graph_.GetLayers()}},
+          {"endpoints", {graph_.GetEndpoints()}},
+          {"cache", CacheStatus()},
+          {"memory", MemoryStatus()},
+          {"reads", ReadStatus()},
+          {"requests", RequestStatus()},
+          {"keys_hidden", Counted(Metric::kKeysHidden)}};
+}
+
+StatusValue RunningMount::CacheStatus() {
+  if (graph_.cache() == nullptr) return {};
+  const BlockCacheStats stats = graph_.cache()->GetStats();
+  return {StatusObject{{"dir", {stats.dir}},
+                       {"bytes", {stats.bytes}},
+                       {"size_limit", {stats.size_limit}},
+                       {"objects", {stats.objects}},
+                       {"complete_objects", {stats.complete_objects}},
+                       {"hits", {stats.hits}},
+                       {"misses", {stats.misses}},
+                       {"evictions", {stats.evictions}},
+                       {"checksum_failures", {stats.checksum_failures}},
+                       {"dropped_writes", {stats.dropped_writes}},
+                       {"clean_stop", {stats.clean_stop}}}};
+}
+
+StatusValue RunningMount::MemoryStatus() const {
+  return {
+      StatusObject{{"limit", {options_.memory_limit}}, {"used", {graph_.memory_used()}}, {"peak_rss", {PeakMemory()}}}};
+}
+
+StatusValue RunningMount::ReadStatus() const {
+  StatusObject opens = {{"fresh", Counted(Metric::kOpensFresh)},
+                        {"fallback", Counted(Metric::kOpensFallback)},
+                        {"degraded", Counted(Metric::kOpensDegraded)},
+                        {"stale", Counted(Metric::kOpensStale)},
+                        {"passthrough", Counted(Metric::kOpensPassthrough)}};
+  return {StatusObject{{"s3_bytes", Counted(Metric::kReadBytesS3)},
+                       {"local_bytes", Counted(Metric::kReadBytesLocal)},
+                       {"errors", Counted(Metric::kReadErrors)},
+                       {"opens", {std::move(opens)}}}};
+}
+
+StatusValue RunningMount::RequestStatus() const {
+  return {StatusObject{{"heads", Counted(Metric::kS3Heads)},
+                       {"gets", Counted(Metric::kS3Gets)},
+                       {"lists", Counted(Metric::kS3Lists)},
+                       {"retries", Counted(Metric::kS3Retries)},
+                       {"errors", Counted(Metric::kS3Errors)},
+                       {"bad_responses", Counted(Metric::kS3BadResponses)},
+                       {"received_bytes", Counted(Metric::kS3BytesReceived)},
+                       {"breaker_opened", Counted(Metric::kBreakerOpened)}}};
+}
+
+Result<Resolution> RunningMount::Resolve(std::string_view path, const CallContext& context) {
+  auto explanation = graph_.overlay().Explain(path, context);
+  if (!explanation) return explanation.error();
+  Resolution resolution;
+  resolution.path = path;
+  resolution.mountpoint = options_.mountpoint;
+  resolution.entry = std::move(explanation->entry);
+  resolution.cache = graph_.overlay().GetCacheShare(resolution.entry);
+  resolution.passthrough = session_.passthrough_on() && WouldPassThrough(resolution.entry, resolution.cache);
+  for (LayerVerdict& verdict : explanation->layers) resolution.layers.push_back(ToAnswer(std::move(verdict)));
+  return resolution;
+}
+
+Result<BlockCache*> RunningMount::Cache() {
+  if (graph_.cache() != nullptr) return graph_.cache();
+  return Error{.code = ErrorCode::kNotFound,
+               .message = "no cache there: " + options_.mountpoint + " is mounted with --no-cache"};
+}
+
+Result<BlockCacheStats> RunningMount::GetCacheStats() {
+  const auto cache = Cache();
+  if (!cache) return cache.error();
+  return (*cache)->GetStats();
+}
+
+Result<void> RunningMount::ClearCache() {
+  const auto cache = Cache();
+  if (!cache) return cache.error();
+  (*cache)->Clear();
+  return {};
+}
+
+Result<CacheVerifyReport> RunningMount::VerifyCache(const CallContext& context) {
+  const auto cache = Cache();
+  if (!cache) return cache.error();
+  return (*cache)->Verify(context);
+}
+
+}  // namespace s3overlay
