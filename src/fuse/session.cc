@@ -112,12 +112,11 @@ class FuseSession::Impl {
   NodePruner& pruner() { return *pruner_; }
 
  private:
-  void WakeLoop() const;
+  static void WakeLoop(const UniqueFd& root);
 
   const FuseOptions options_;
   Filesystem filesystem_;
   fuse_session* session_ = nullptr;
-  UniqueFd root_;  // O_PATH: reaches the mount when its path no longer does.
   std::unique_ptr<NodePruner> pruner_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> mounted_ = false;
@@ -144,7 +143,6 @@ Result<void> FuseSession::Impl::Mount() {
         errno != 0 ? errno : EPERM};
   }
   mounted_ = true;
-  root_.Reset(::open(options_.mountpoint.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   SetReadahead(options_.mountpoint);
   pruner_ = std::make_unique<NodePruner>(session_, filesystem_.inodes(), options_.max_nodes);
   return {};
@@ -168,22 +166,23 @@ void FuseSession::Impl::Stop() {
   filesystem_.Cancel();
   stopping_ = true;
   fuse_session_exit(session_);
+  // Reaches the mount when its path no longer does. Opened no earlier: it would keep everybody else from unmounting.
+  const UniqueFd root(::open(options_.mountpoint.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   // Open files keep the mount alive, and nobody new finds it.
   if (mounted_.exchange(false)) ::umount2(options_.mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-  WakeLoop();
+  WakeLoop(root);
 }
 
 // Every thread of the loop waits for a request; one request makes one of them look up and end the loop.
-void FuseSession::Impl::WakeLoop() const {
+void FuseSession::Impl::WakeLoop(const UniqueFd& root) {
   struct statfs space{};
-  if (root_.is_open()) ::fstatfs(root_.get(), &space);
+  if (root.is_open()) ::fstatfs(root.get(), &space);
 }
 
 FuseSession::Impl::~Impl() {
   if (session_ == nullptr) return;
   pruner_.reset();
   filesystem_.Stop();
-  root_.Reset();
   if (mounted_) fuse_session_unmount(session_);
   fuse_session_destroy(session_);
 }
