@@ -66,7 +66,7 @@ void MountTest::MountWith(MountOptions options) {
   nlohmann::json last;
   const bool came = Eventually([&] {
     last = mount_->Resolve(name);
-    return last.value("complete", false);
+    return last.value("cached_bytes", uint64_t{0}) == last.value("size", uint64_t{1});
   });
   return (came ? ::testing::AssertionSuccess() : ::testing::AssertionFailure()) << "in the cache: " << last.dump();
 }

@@ -51,7 +51,7 @@ class MountTest : public ::testing::Test {
 
   // Waits until the state is that one, as the answers that the kernel keeps run out.
   ::testing::AssertionResult ComesToState(std::string_view name, std::string_view state) const;
-  // Waits until the object is wholly and durably in the cache, or has at least a byte there.
+  // Waits until the object is wholly in the cache, or has at least a byte there.
   ::testing::AssertionResult ComesToCache(std::string_view name) const;
   ::testing::AssertionResult ComesPartlyToCache(std::string_view name) const;
 

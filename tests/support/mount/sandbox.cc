@@ -9,18 +9,17 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <sstream>
+
+#include "support/mount/files.h"
 
 namespace s3overlay::testing {
 namespace {
 
 constexpr size_t kShownLog = 12'000;
 
-std::string Text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+// What can be read of a file: a process may end while its files in /proc are looked at.
+std::string Text(const std::filesystem::path& path) { return ReadWhole(path).bytes; }
 
 std::string Variable(const char* name, const char* otherwise = "") {
   const char* const value = std::getenv(name);
