@@ -89,7 +89,7 @@ class ObjectStore {
   virtual std::string url() const = 0;
 
   // Taken to be away just now: a call would fail at once. Answers from memory.
-  virtual bool IsAway() const { return false; }
+  virtual bool IsAway() const = 0;
 };
 
 }  // namespace s3overlay

@@ -27,6 +27,7 @@ class WatchedStore final : public ObjectStore, public StatusSource {
   Result<void> GetRange(const ObjectId& object, ByteRange range, const ByteSink& sink,
                         const CallContext& context) override;
   std::string url() const override { return store_->url(); }
+  bool IsAway() const override { return store_->IsAway(); }
 
   // That of the store, and `fault`: what is wrong, or null.
   StatusObject GetStatus() const override S3OVERLAY_EXCLUDES(mu_);

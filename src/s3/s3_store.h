@@ -46,6 +46,7 @@ class S3Store final : public ObjectStore {
   Result<void> GetRange(const ObjectId& object, ByteRange range, const ByteSink& sink,
                         const CallContext& context) override;
   std::string url() const override { return url_; }
+  bool IsAway() const override { return false; }  // It has no memory of failures: that is BreakerStore.
 
  private:
   Result<ObjectMetadata> HeadOnce(const std::string& bucket, const std::string& key, const CallContext& context);

@@ -76,6 +76,7 @@ class OneAnswerStore final : public ObjectStore {
     return sink(0, {});
   }
   std::string url() const override { return "https://store"; }
+  bool IsAway() const override { return false; }
 
   void Set(ErrorCode code) {
     MutexLock lock(mu_);
