@@ -11,7 +11,8 @@ Usage: scripts/test.sh [--only STAGE[,STAGE...]] [--filter REGEX]
 
 Stages, in this order:
   format   clang-format, and that every script parses
-  layers   the arrows between the rooms, and that a planted violation is found
+  layers   the arrows between the rooms and the rows of docs/semantics.md: none without a test, and that planted violations
+           are found
   gcc      g++, warnings as errors, optimised; libfuse 3.17 or newer
   asan     g++ with AddressSanitizer and UBSan, on the system's own libfuse (3.14 on Debian 12: the floor)
   tsan     clang 19 with ThreadSanitizer, thread-safety analysis and warnings as errors
@@ -64,6 +65,8 @@ check_format() {
 check_layers() {
   python3 scripts/check_layers.py
   python3 scripts/check_layers.py --self-test
+  python3 scripts/check_semantics.py
+  python3 scripts/check_semantics.py --self-test
 }
 
 build_and_test() {  # NAME CMAKE-ARGUMENTS...
