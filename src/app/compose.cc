@@ -57,6 +57,9 @@ struct RunningGraph::Connection {
   bool Serves(const LayerSpec& layer) const { return bucket == layer.bucket && config == layer.store; }
 };
 
+RunningGraph::RunningGraph() = default;
+RunningGraph::~RunningGraph() = default;
+
 Result<std::unique_ptr<RunningGraph>> RunningGraph::Compose(const MountConfig& config, const std::string& mountpoint) {
   std::unique_ptr<RunningGraph> graph(new RunningGraph);
   S3OVERLAY_RETURN_IF_ERROR(graph->OpenCache(config, mountpoint));

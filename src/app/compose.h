@@ -44,6 +44,9 @@ class RunningGraph {
   // Opens local directories, the covered one among them, and the cache: before anything is mounted. `mountpoint` has no
   // links. Starts threads: fork before.
   static Result<std::unique_ptr<RunningGraph>> Compose(const MountConfig& config, const std::string& mountpoint);
+  ~RunningGraph();
+  RunningGraph(const RunningGraph&) = delete;
+  RunningGraph& operator=(const RunningGraph&) = delete;
 
   const Clock& clock() const { return clock_; }
   Metrics& metrics() { return metrics_; }
@@ -62,7 +65,7 @@ class RunningGraph {
  private:
   struct Connection;
 
-  RunningGraph() = default;
+  RunningGraph();
   Result<void> OpenCache(const MountConfig& config, const std::string& mountpoint);
   Result<void> AddLayers(const MountConfig& config, const std::string& mountpoint);
   Result<std::unique_ptr<FileSource>> MakeSource(const MountConfig& config, size_t index,
