@@ -85,8 +85,9 @@ struct LoadedDraft {
   StoreSettings store;
 };
 
-Result<LoadedDraft> LoadDraft(const Settings& flags, Environment environment) {
+Result<LoadedDraft> LoadDraft(const Settings& flags, Environment environment, LogLevel log_level) {
   LoadedDraft loaded;
+  loaded.draft.config.log.level = log_level;
   loaded.draft.config.ownership = {.uid = ::geteuid(), .gid = ::getegid()};
   S3OVERLAY_RETURN_IF_ERROR(AddEnvFile(flags, environment));
   Result<ConfigFile> file = ReadConfigFile(flags, environment);
@@ -164,7 +165,7 @@ std::string CanonicalMountpoint(const std::string& typed) {
 
 Result<MountConfig> LoadMountConfig(const CommandLine& line, Environment process_environment) {
   if (line.mountpoint.empty()) return Invalid("a mountpoint is missing");
-  Result<LoadedDraft> loaded = LoadDraft(line.options, std::move(process_environment));
+  Result<LoadedDraft> loaded = LoadDraft(line.options, std::move(process_environment), LogLevel::kInfo);
   if (!loaded) return loaded.error();
   ConfigDraft& draft = loaded->draft;
   loaded->store.environment = &draft.config.environment;
@@ -177,7 +178,7 @@ Result<MountConfig> LoadMountConfig(const CommandLine& line, Environment process
 }
 
 Result<MountConfig> LoadToolConfig(const Settings& options, Environment process_environment) {
-  Result<LoadedDraft> loaded = LoadDraft(options, std::move(process_environment));
+  Result<LoadedDraft> loaded = LoadDraft(options, std::move(process_environment), LogLevel::kWarning);
   if (!loaded) return loaded.error();
   MountConfig config = std::move(loaded->draft.config);
   config.log.file.clear();
