@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <string>
 
 #include "app/exit_code.h"
 #include "app/tools.h"
@@ -19,6 +20,12 @@ constexpr const char* kFooter =
     "  s3overlay cat /data/datasets/a.jsonl | wc -l\n"
     "  S3_BUCKET=bucket s3overlay cat datasets/a.jsonl";
 
+// What is wrong with it, or nothing.
+std::string CheckWholeNumber(const std::string& text) {
+  const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return is_number ? "" : "'" + text + "' is no whole number";
+}
+
 int RunCat(const MountConfig& config, const CatRequest& request) {
   const Result<void> done = Cat(config, request);
   return done ? kExitOk : ReportError(done.error());
@@ -34,6 +41,7 @@ void AddCatCommand(CLI::App& root, Action& action) {
   app->add_option_function<uint64_t>(
          "-n,--lines", [request](const uint64_t& lines) { request->lines = lines; },
          "Print the first N lines only, and fetch no more than that takes")
+      ->check(CheckWholeNumber, "")  // Conversion alone would make a very large number of -1.
       ->type_name("N");
   AddTableOptions(*app, OptionSet::kTools);
   app->callback([app, request, &action] {

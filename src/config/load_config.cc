@@ -178,7 +178,8 @@ Result<MountConfig> LoadMountConfig(const CommandLine& line, Environment process
 }
 
 Result<MountConfig> LoadToolConfig(const Settings& options, Environment process_environment) {
-  Result<LoadedDraft> loaded = LoadDraft(options, std::move(process_environment), LogLevel::kWarning);
+  // What goes wrong is the command's own message; a log beside it would say it twice.
+  Result<LoadedDraft> loaded = LoadDraft(options, std::move(process_environment), LogLevel::kOff);
   if (!loaded) return loaded.error();
   MountConfig config = std::move(loaded->draft.config);
   config.log.file.clear();
