@@ -206,7 +206,7 @@ const OptionRow kTable[] = {
 
     {"foreground", kSwitch, "", kProcess, "Stay in the foreground and log to standard error", false, 'f',
      [](Text text, Draft& draft) { return Keep(ParseSwitch(text), draft.config.foreground); }},
-    {"log-level", kValue, "LEVEL", kProcess, "trace, debug, info, warning, error or off. Default: info", true, 0,
+    {"log-level", kValue, "LEVEL", kProcess, "trace, debug, info, warning, error or off. Default: info; off where nothing is mounted", true, 0,
      [](Text text, Draft& draft) { return Keep(ParseLogLevel(text), draft.config.log.level); }},
     {"log-file", kValue, "FILE", kProcess, "Append the log to FILE. Default: standard error; in the background syslog",
      false, 0, [](Text text, Draft& draft) { return KeepPath(text, draft.config.log.file); }},
