@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <limits>
+#include <filesystem>
 #include <memory>
 #include <variant>
 
@@ -72,11 +72,15 @@ Result<CachePlace> Find(const CacheTarget& target) {
   return FindTheOnlyOne();
 }
 
-// As large as it is: a look into a cache must evict nothing. The block size is that of the last owner.
+// A look into a cache must change nothing: its block size is that of its last owner, and its limit is the disk.
 Result<std::unique_ptr<DiskBlockCache>> OpenDirectory(const std::string& dir, const Clock& clock, Metrics& metrics) {
+  std::error_code error;
+  const auto space = std::filesystem::space(dir, error);
+  if (error) return SystemError(error.value(), dir);
   DiskBlockCacheOptions options;
   options.dir = dir;
-  options.size_limit = std::numeric_limits<int64_t>::max();
+  options.size_limit = space.capacity;
+  options.block_size = DiskBlockCache::FindBlockSize(dir).value_or(options.block_size);
   options.owner = "s3overlay cache";
   return DiskBlockCache::Open(std::move(options), clock, metrics);
 }

@@ -2,11 +2,13 @@
 #include "app/mount_holders.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <set>
 
 namespace s3overlay {
 namespace {
@@ -33,20 +35,10 @@ std::optional<std::string> OpenFileBelow(const fs::path& process, const std::str
   return std::nullopt;
 }
 
-std::optional<std::string> MappingBelow(const fs::path& process, const std::string& mountpoint) {
-  std::ifstream maps(process / "maps");
-  for (std::string line; std::getline(maps, line);) {
-    const size_t path = line.find('/');
-    if (path != std::string::npos && IsBelow(line.substr(path), mountpoint)) return line.substr(path);
-  }
-  return std::nullopt;
-}
-
 std::optional<std::string> HoldOf(const fs::path& process, const std::string& mountpoint) {
   if (const auto path = TargetBelow(process / "cwd", mountpoint)) return "current directory " + *path;
   if (const auto path = TargetBelow(process / "root", mountpoint)) return "root directory " + *path;
   if (const auto path = OpenFileBelow(process, mountpoint)) return "open file " + *path;
-  if (const auto path = MappingBelow(process, mountpoint)) return "mapped file " + *path;
   return std::nullopt;
 }
 
@@ -63,14 +55,16 @@ std::string NameOf(const fs::path& process) {
 
 }  // namespace
 
-std::vector<std::string> FindMountHolders(const std::string& mountpoint) {
+std::vector<std::string> FindMountHolders(const std::string& mountpoint, pid_t daemon) {
+  const std::set<std::string> expected = {std::to_string(::getpid()), std::to_string(daemon)};
   std::vector<std::string> holders;
   std::error_code error;
   for (fs::directory_iterator processes("/proc", error), end; !error && processes != end; processes.increment(error)) {
     const fs::path& process = processes->path();
-    if (!IsProcess(process.filename())) continue;
+    const std::string pid = process.filename();
+    if (!IsProcess(pid) || expected.contains(pid)) continue;
     if (const auto hold = HoldOf(process, mountpoint)) {
-      holders.push_back(fmt::format("process {} ({}): {}", process.filename().string(), NameOf(process), *hold));
+      holders.push_back(fmt::format("process {} ({}): {}", pid, NameOf(process), *hold));
     }
   }
   return holders;

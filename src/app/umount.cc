@@ -75,11 +75,13 @@ Result<void> DetachWhenIdle(const std::string& mountpoint) {
   return result;
 }
 
-int ReportBusy(const std::string& mountpoint) {
+int ReportBusy(const std::string& mountpoint, const Daemon& daemon) {
   fmt::print(stderr, "s3overlay: {} is busy; it stays mounted. In use by:\n", mountpoint);
-  const auto holders = FindMountHolders(mountpoint);
+  const auto holders = FindMountHolders(mountpoint, static_cast<pid_t>(daemon.pid));
   for (const std::string& holder : holders) fmt::print(stderr, "  {}\n", holder);
-  if (holders.empty()) fmt::print(stderr, "  (no process of yours: a mount below it, or another user's process)\n");
+  if (holders.empty())
+    fmt::print(stderr,
+               "  (no process that can be seen: a mapped file, a mount below it, or a process of another user)\n");
   fmt::print(stderr, "End these and try again, or detach it at once with: umount -l {}\n", mountpoint);
   return kExitTemporary;
 }
@@ -88,7 +90,7 @@ int Unmount(const std::string& mountpoint) {
   const Daemon daemon = FindDaemon(mountpoint);
   const bool dead = daemon.absent && IsDeadMount(mountpoint);
   const Result<void> result = dead ? DetachMount(mountpoint, DetachMode::kAtOnce) : DetachWhenIdle(mountpoint);
-  if (IsBusy(result)) return ReportBusy(mountpoint);
+  if (IsBusy(result)) return ReportBusy(mountpoint, daemon);
   if (!result) return ReportError(result.error());
   if (dead) fmt::print(stderr, "s3overlay: {}: the mount's process had died; cleaned up\n", mountpoint);
   if (HasEnded(daemon)) return kExitOk;

@@ -45,7 +45,8 @@ class CacheDirectory {
   // Whether `dir` has the mark of a cache, of whatever format.
   static bool Exists(const std::string& dir);
 
-  std::string IndexPath() const { return path_ + "/index.sqlite"; }
+  static std::string IndexPath(const std::string& dir) { return dir + "/index.sqlite"; }
+  std::string IndexPath() const { return IndexPath(path_); }
 
   // False where the directory was written by a version that keeps its files in another way.
   bool IsOfThisFormat() const;

@@ -55,6 +55,14 @@ Result<std::unique_ptr<CacheIndex>> CacheIndex::Open(const std::string& path, ui
   return index;
 }
 
+std::optional<uint64_t> CacheIndex::FindBlockSize(const std::string& path) {
+  CacheIndex index(path, 0);
+  if (!index.OpenDatabase()) return std::nullopt;
+  const auto kept = index.QueryNumber("SELECT coalesce((SELECT value FROM meta WHERE name = 'block_size'), 0)");
+  if (!kept || *kept <= 0) return std::nullopt;
+  return static_cast<uint64_t>(*kept);
+}
+
 CacheIndex::~CacheIndex() { ::sqlite3_close(database_); }
 
 Result<void> CacheIndex::OpenDatabase() {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,6 +50,9 @@ class CacheIndex {
  public:
   // Makes the file where there is none; kBadResponse too where it was made for another block size.
   static Result<std::unique_ptr<CacheIndex>> Open(const std::string& path, uint64_t block_size, uint64_t wal_limit);
+
+  // The block size of an index that nobody has open; nothing where it is none.
+  static std::optional<uint64_t> FindBlockSize(const std::string& path);
   ~CacheIndex();
   CacheIndex(const CacheIndex&) = delete;
   CacheIndex& operator=(const CacheIndex&) = delete;

@@ -89,6 +89,10 @@ std::optional<std::string> DiskBlockCache::FindOwner(const std::string& dir) { r
 
 bool DiskBlockCache::Exists(const std::string& dir) { return CacheDirectory::Exists(dir); }
 
+std::optional<uint64_t> DiskBlockCache::FindBlockSize(const std::string& dir) {
+  return CacheIndex::FindBlockSize(CacheDirectory::IndexPath(dir));
+}
+
 bool DiskBlockCache::Get(const ObjectId& object, uint64_t index, uint64_t offset_in_block, std::span<std::byte> out) {
   auto pin = table_.Pin(NameOf(object), index);
   const bool hit = pin && reader_.Read(std::move(*pin), offset_in_block, out);

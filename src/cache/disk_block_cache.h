@@ -54,6 +54,8 @@ class DiskBlockCache final : public BlockCache {
   static std::optional<std::string> FindOwner(const std::string& dir);
   // Whether there is a cache at all.
   static bool Exists(const std::string& dir);
+  // Bytes, of a cache that nobody owns: another one than this empties it. Nothing where its index cannot tell.
+  static std::optional<uint64_t> FindBlockSize(const std::string& dir);
 
   uint64_t block_size() const override { return options_.block_size; }
   bool Get(const ObjectId& object, uint64_t index, uint64_t offset_in_block, std::span<std::byte> out) override;
