@@ -37,6 +37,9 @@ done
 die() { printf 'test: %s\n' "$*" >&2; exit 1; }
 say() { printf '\n=== %s (%s s)\n' "$*" "$SECONDS"; }
 
+# Two clones of the same sources share what the compiler made.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
 server=$(mktemp -d /tmp/s3overlay-test-server.XXXXXX)
 server_up=false
 finish() {
