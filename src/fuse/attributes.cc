@@ -46,17 +46,17 @@ struct stat ToStat(const Node& node, const FileAttributes& attributes, const Own
   return result;
 }
 
-double KernelTimeout(const Entry& entry) {
+double KernelTimeout(const Entry& entry, Duration age) {
   const bool fleeting = entry.state == FileState::kDegraded || entry.state == FileState::kStale;
-  const double seconds = std::chrono::duration<double>(entry.ttl).count();
+  const double seconds = std::chrono::duration<double>(entry.ttl - age).count();
   return std::clamp(seconds, 0.0, fleeting ? 1.0 : 1e9);
 }
 
-fuse_entry_param ToEntryParam(const Node& node, const Entry& entry, const Ownership& ownership) {
+fuse_entry_param ToEntryParam(const Node& node, const Entry& entry, const Ownership& ownership, Duration age) {
   fuse_entry_param param{};
   param.ino = node.id();
   param.attr = ToStat(node, entry.attributes, ownership);
-  param.attr_timeout = param.entry_timeout = KernelTimeout(entry);
+  param.attr_timeout = param.entry_timeout = KernelTimeout(entry, age);
   return param;
 }
 

@@ -22,8 +22,10 @@ struct Ownership {
 struct stat ToStat(const Node& node, const FileAttributes& attributes, const Ownership& ownership);
 
 // Seconds that the kernel may keep an answer: what is left of its life, and at most one for a degraded or stale one.
-double KernelTimeout(const Entry& entry);
+// `age`: how long ago the entry was answered.
+double KernelTimeout(const Entry& entry, Duration age = Duration::zero());
 
-fuse_entry_param ToEntryParam(const Node& node, const Entry& entry, const Ownership& ownership);
+fuse_entry_param ToEntryParam(const Node& node, const Entry& entry, const Ownership& ownership,
+                              Duration age = Duration::zero());
 
 }  // namespace s3overlay

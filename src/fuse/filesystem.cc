@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fuse/errno_map.h"
+#include "fuse/handles.h"
 #include "s3overlay/log.h"
 
 namespace s3overlay {
@@ -17,11 +18,9 @@ constexpr uint64_t kSmallestPassthroughObject = 1 << 20;
 
 constexpr unsigned kMaxBackground = 1024;
 
-constexpr std::string_view kAttributePrefix = "user.s3overlay.";
+constexpr size_t kLongestName = 255;
 
-std::string Join(const std::string& directory, std::string_view name) {
-  return directory.empty() ? std::string(name) : directory + "/" + std::string(name);
-}
+constexpr std::string_view kAttributePrefix = "user.s3overlay.";
 
 }  // namespace
 
@@ -46,7 +45,7 @@ void Filesystem::Negotiate(fuse_conn_info* connection) {
 #endif
   // Pages of a live file follow its times and size; those of a version never change.
   want(FUSE_CAP_AUTO_INVAL_DATA);
-  connection->max_read = kMaxRead;
+  connection->max_read = kMaxRead;  // As the mount option says, or libfuse ends the session.
   connection->max_readahead = kMaxRead;
   connection->max_background = kMaxBackground;  // 4 hung reads delayed all others by 11 s with a limit of 4.
   connection->congestion_threshold = kMaxBackground;
@@ -78,7 +77,7 @@ void Filesystem::Dispatch(fuse_req_t handle, LaneKind kind, Operation operation)
   const bool taken = lanes_.TrySubmit(at_once.error().lane, kind, [request, context, operation = std::move(operation)] {
     Finish(*request, Attempt(operation, *request, context));
   });
-  if (!taken) log::Warning("a request was refused: too many are waiting for their store");
+  if (!taken && !cancelled_) log::Warning("a request was refused: too many are waiting for their store");
 }
 
 Result<void> Filesystem::Attempt(const Operation& operation, Request& request, const CallContext& context) {
@@ -117,7 +116,8 @@ Result<void> Filesystem::Lookup(Request& request, fuse_ino_t parent, const std::
                                 const CallContext& context) {
   Result<NodePtr> directory = NodeOf(parent);
   if (!directory) return directory.error();
-  const std::string path = Join((*directory)->path(), name);
+  if (name.size() > kLongestName) return SystemError(ENAMETOOLONG, name);  // The kernel itself allows 1024.
+  const std::string path = JoinPath((*directory)->path(), name);
   Result<Entry> entry = source_.Lookup(path, context);
   if (!entry) return entry.error();
   const NodePtr node = Remember(path, *entry);
@@ -165,7 +165,7 @@ Result<void> Filesystem::GetSpace(Request& request) {
   result.f_blocks = space.total_bytes / kBlock;
   result.f_bfree = result.f_bavail = space.free_bytes / kBlock;
   result.f_files = inodes_.size();
-  result.f_namemax = 255;
+  result.f_namemax = kLongestName;
   request.ReplySpace(result);
   return {};
 }

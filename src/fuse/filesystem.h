@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fuse/attributes.h"
 #include "fuse/inode_table.h"
@@ -27,7 +28,7 @@ inline constexpr unsigned kMaxRead = 1 << 20;
 
 struct FilesystemOptions {
   Ownership ownership;
-  bool passthrough = true;
+  PassthroughOptions passthrough;
   bool xattr = true;  // False answers ENOSYS once, and the kernel asks no more.
   LanesOptions lanes;
   Duration read_timeout = std::chrono::seconds(30);  // Reads and listings.
@@ -87,7 +88,10 @@ class Filesystem {
   void Release(Request& request, fuse_ino_t id, FileHandle* handle);
   Result<void> OpenDirectory(Request& request, fuse_ino_t id, fuse_file_info file, const CallContext& context);
   Result<void> ReadDirectory(Request& request, const DirectoryHandle& handle, size_t size, uint64_t offset, bool plus);
-  size_t AddEntry(Request& request, const DirectoryHandle& handle, uint64_t index, std::span<char> room, bool plus);
+  size_t AddEntry(Request& request, const DirectoryHandle& handle, uint64_t index, std::span<char> room,
+                  std::vector<fuse_ino_t>* counted);
+  fuse_entry_param DescribeEntry(const DirectoryHandle& handle, const ListedEntry& listed,
+                                 std::vector<fuse_ino_t>* counted);
   Result<void> GetSpace(Request& request);
   Result<void> GetXattr(Request& request, fuse_ino_t id, const std::string& name, size_t room);
   Result<void> ListXattr(Request& request, fuse_ino_t id, size_t room);

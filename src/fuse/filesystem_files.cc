@@ -12,8 +12,6 @@
 namespace s3overlay {
 namespace {
 
-constexpr int kWriting = O_WRONLY | O_RDWR | O_TRUNC | O_APPEND | O_CREAT;
-
 // A FUSE thread's buffer stays with the thread; lanes have many threads, and theirs goes back.
 std::span<std::byte> ThreadBuffer(size_t size) {
   thread_local std::vector<std::byte> buffer;
@@ -24,8 +22,7 @@ std::span<std::byte> ThreadBuffer(size_t size) {
 }  // namespace
 
 Result<void> Filesystem::Open(Request& request, fuse_ino_t id, fuse_file_info file, const CallContext& context) {
-  if ((file.flags & O_ACCMODE) != O_RDONLY || (file.flags & kWriting) != 0)
-    return SystemError(EROFS, "open for writing");
+  if ((file.flags & O_ACCMODE) != O_RDONLY || (file.flags & O_TRUNC) != 0) return SystemError(EROFS, "open to write");
   Result<NodePtr> node = NodeOf(id);
   if (!node) return node.error();
   if (inodes_.ShouldRefuseOpen(**node)) {

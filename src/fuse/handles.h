@@ -22,6 +22,11 @@ struct Filesystem::FileHandle {
 struct Filesystem::DirectoryHandle {
   NodePtr node;
   ListingPtr listing;
+  TimePoint listed_at;  // What is left of the entries' lives counts from here.
 };
+
+inline std::string JoinPath(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : directory + "/" + name;
+}
 
 }  // namespace s3overlay

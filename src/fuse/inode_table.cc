@@ -12,6 +12,7 @@ namespace s3overlay {
 namespace {
 
 constexpr Duration kLookupIsRecent = std::chrono::seconds(1);
+constexpr Duration kRefusalIsRecent = std::chrono::seconds(10);  // The kernel comes again at once, unless it is busy.
 
 // By path, source and version, or `tail -F` would never see that a file is another one now.
 uint64_t InodeNumber(const std::string& path, const Entry& entry, bool is_directory) {
@@ -63,8 +64,7 @@ InodeTable::InodeTable(const Clock& clock) : clock_(clock) {
   MutexLock lock(mu_);
   slots_[FUSE_ROOT_ID] = {.node = std::make_shared<Node>(FUSE_ROOT_ID, "", std::move(root), false),
                           .lookups = 1,
-                          .looked_up_at = clock_.Now(),
-                          .refused_open = false};
+                          .looked_up_at = clock_.Now()};
   current_[""] = FUSE_ROOT_ID;
 }
 
@@ -90,16 +90,12 @@ NodePtr InodeTable::Remember(const std::string& path, const Entry& entry, bool p
       slot.node->SetEntry(entry);
       ++slot.lookups;
       slot.looked_up_at = clock_.Now();
-      slot.refused_open = false;
       return slot.node;
     }
   }
   const fuse_ino_t id = next_id_++;
   current->second = id;
-  Slot slot{.node = std::make_shared<Node>(id, path, entry, passthrough),
-            .lookups = 1,
-            .looked_up_at = clock_.Now(),
-            .refused_open = false};
+  Slot slot{.node = std::make_shared<Node>(id, path, entry, passthrough), .lookups = 1, .looked_up_at = clock_.Now()};
   return slots_.emplace(id, std::move(slot)).first->second.node;
 }
 
@@ -114,9 +110,10 @@ void InodeTable::Forget(fuse_ino_t id, uint64_t lookups) {
   slots_.erase(slot);
 }
 
-bool InodeTable::RefuseOnce(Slot& slot) {
-  if (slot.refused_open) return false;
-  slot.refused_open = true;
+bool InodeTable::RefuseOnce(Slot& slot) const {
+  const TimePoint now = clock_.Now();
+  if (slot.refused_open_at != TimePoint::min() && now - slot.refused_open_at < kRefusalIsRecent) return false;
+  slot.refused_open_at = now;
   return true;
 }
 
@@ -141,7 +138,7 @@ size_t InodeTable::size() const {
 }
 
 bool InodeTable::DentryOf(const Node& node, Dentry* dentry) const {
-  if (node.id() == FUSE_ROOT_ID) return false;
+  if (node.is_directory()) return false;
   const std::string_view path = node.path();
   const auto parent = current_.find(std::string(ParentOf(path)));
   if (parent == current_.end()) return false;
@@ -153,7 +150,7 @@ std::vector<InodeTable::Dentry> InodeTable::Oldest(size_t count) const {
   MutexLock lock(mu_);
   std::vector<const Slot*> idle;
   for (const auto& [id, slot] : slots_) {
-    if (id != FUSE_ROOT_ID && slot.node->open_file() == nullptr) idle.push_back(&slot);
+    if (!slot.node->is_directory() && slot.node->open_file() == nullptr) idle.push_back(&slot);
   }
   const size_t wanted = std::min(count, idle.size());
   std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(wanted), idle.end(),

@@ -71,10 +71,10 @@ class InodeTable {
 
   // True where an open of `node` must be refused with ESTALE, which makes the kernel look the name up again: another
   // node has taken its path, no lookup returned it within the last second, and it has not just refused an open. Else
-  // the refusal would reach the program (/proc/self/fd, bind-mounted files, names that flap).
+  // the refusal would reach the program (/proc/self/fd, bind-mounted files, names that flap). True counts as refused.
   bool ShouldRefuseOpen(const Node& node) S3OVERLAY_EXCLUDES(mu_);
 
-  // The same for a node whose version is gone at its source.
+  // The same for a node whose version its source no longer has, whatever is at its path.
   bool ShouldRefuseGoneVersion(const Node& node) S3OVERLAY_EXCLUDES(mu_);
 
   size_t size() const S3OVERLAY_EXCLUDES(mu_);
@@ -86,9 +86,10 @@ class InodeTable {
   };
 
   // Up to `count` names that were looked up longest ago and have no open file; the caller asks the kernel to let go.
+  // No directories: the kernel would take off what is mounted below.
   std::vector<Dentry> Oldest(size_t count) const S3OVERLAY_EXCLUDES(mu_);
 
-  // Names whose latest answer was degraded or stale.
+  // Names whose latest answer was degraded or stale; no directories either.
   std::vector<Dentry> NotFresh() const S3OVERLAY_EXCLUDES(mu_);
 
  private:
@@ -96,11 +97,11 @@ class InodeTable {
     NodePtr node;
     uint64_t lookups = 0;
     TimePoint looked_up_at{};
-    bool refused_open = false;
+    TimePoint refused_open_at = TimePoint::min();
   };
 
   static bool IsNodeOf(const Node& node, const Entry& entry, bool passthrough);
-  static bool RefuseOnce(Slot& slot);
+  bool RefuseOnce(Slot& slot) const;
   bool DentryOf(const Node& node, Dentry* dentry) const S3OVERLAY_REQUIRES(mu_);
 
   const Clock& clock_;

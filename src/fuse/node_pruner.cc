@@ -11,15 +11,25 @@ constexpr Duration kInterval = std::chrono::seconds(1);
 }  // namespace
 
 NodePruner::NodePruner(fuse_session* session, const InodeTable& inodes, size_t max_nodes)
-    : session_(session), inodes_(inodes), max_nodes_(max_nodes), thread_([this] { Work(); }) {}
+    : session_(session), inodes_(inodes), max_nodes_(max_nodes), thread_([this] { Run(); }) {}
 
 NodePruner::~NodePruner() {
-  {
-    MutexLock lock(mu_);
-    stopping_ = true;
-  }
-  wake_.SignalAll();
+  Stop();
   thread_.join();
+}
+
+void NodePruner::Stop() {
+  MutexLock lock(mu_);
+  stopping_ = true;
+  wake_.SignalAll();
+  while (!ended_) wake_.Wait(mu_);
+}
+
+void NodePruner::Run() {
+  Work();
+  MutexLock lock(mu_);
+  ended_ = true;
+  wake_.SignalAll();
 }
 
 void NodePruner::InvalidateNotFresh() {

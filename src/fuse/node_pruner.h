@@ -29,7 +29,11 @@ class NodePruner {
   // Returns at once.
   void InvalidateNotFresh() S3OVERLAY_EXCLUDES(mu_);
 
+  // Returns when the kernel will be told no more. It may wait for a lookup in flight, so something must still answer.
+  void Stop() S3OVERLAY_EXCLUDES(mu_);
+
  private:
+  void Run() S3OVERLAY_EXCLUDES(mu_);
   void Work() S3OVERLAY_EXCLUDES(mu_);
   void Invalidate(const std::vector<InodeTable::Dentry>& names) S3OVERLAY_EXCLUDES(mu_);
   bool stopping() S3OVERLAY_EXCLUDES(mu_);
@@ -41,6 +45,7 @@ class NodePruner {
   Mutex mu_;
   CondVar wake_;
   bool stopping_ S3OVERLAY_GUARDED_BY(mu_) = false;
+  bool ended_ S3OVERLAY_GUARDED_BY(mu_) = false;
   bool not_fresh_ S3OVERLAY_GUARDED_BY(mu_) = false;
 
   std::thread thread_;  // Last: it uses all of the above.

@@ -2,6 +2,8 @@
 #include "fuse/passthrough.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <cerrno>
 #include <cstring>
@@ -14,14 +16,10 @@ namespace {
 
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
 
-// 0 serves backing files on ordinary file systems and lets overlayfs sit on top of the mount; 1 also serves backing
-// files that lie on overlayfs themselves, as in a container.
-constexpr uint32_t kBackingStackDepth = 1;
-
-std::string TurnOn(fuse_conn_info* connection) {
+std::string TurnOn(fuse_conn_info* connection, int stack_depth) {
   if ((connection->capable & FUSE_CAP_PASSTHROUGH) == 0) return "the kernel has none: Linux 6.9 is needed";
   connection->want |= FUSE_CAP_PASSTHROUGH;
-  connection->max_backing_stack_depth = kBackingStackDepth;
+  connection->max_backing_stack_depth = static_cast<uint32_t>(stack_depth);
   return "";
 }
 int OpenBacking(const Request& request, int fd) { return fuse_passthrough_open(request.handle(), fd); }
@@ -30,7 +28,7 @@ void SetBacking(fuse_file_info* file, int id) { file->backing_id = id; }
 
 #else
 
-std::string TurnOn(fuse_conn_info*) { return "built with a libfuse older than 3.17"; }
+std::string TurnOn(fuse_conn_info*, int) { return "built with a libfuse older than 3.17"; }
 int OpenBacking(const Request&, int) { return 0; }
 void CloseBacking(const Request&, int) {}
 void SetBacking(fuse_file_info*, int) {}
@@ -40,10 +38,11 @@ void SetBacking(fuse_file_info*, int) {}
 }  // namespace
 
 void Passthrough::Negotiate(fuse_conn_info* connection) {
-  const std::string reason = wanted_ ? TurnOn(connection) : "turned off by --no-passthrough";
+  const std::string reason = options_.wanted ? TurnOn(connection, options_.stack_depth) : "turned off by option";
   MutexLock lock(mu_);
   on_ = reason.empty();
   reason_ = reason;
+  if (!on_) log::Info("passthrough is off: {}", reason_);
 }
 
 bool Passthrough::on() const {
@@ -72,21 +71,32 @@ HandleMode Passthrough::Acquire(const Request& request, fuse_ino_t id, bool want
 
 bool Passthrough::Register(const Request& request, OpenFile& open_file, Use* use) {
   std::shared_ptr<BackingFile> backing = open_file.GetBackingFile();
-  if (backing == nullptr) return false;
+  struct stat status{};
+  if (backing == nullptr || ::fstat(backing->fd(), &status) != 0) return false;
+  if (refused_devices_.contains(status.st_dev)) return false;
   errno = 0;
   const int id = OpenBacking(request, backing->fd());
   if (id <= 0) {
-    // Without the capability every open would fail: once is enough.
-    if (errno == EPERM) {
-      on_ = false;
-      reason_ = "the process may not: CAP_SYS_ADMIN is needed";
-      log::Info("passthrough is off: {}", reason_);
-    }
+    NoteRefusal(errno, status.st_dev);
     return false;
   }
   use->backing_id = id;
   use->backing = std::move(backing);
   return true;
+}
+
+// Said and tried once: the next open would fail the same way, and goes through the daemon.
+void Passthrough::NoteRefusal(int sys_errno, dev_t device) {
+  if (sys_errno == EPERM) {
+    on_ = false;
+    reason_ = "the process may not: CAP_SYS_ADMIN is needed";
+    log::Info("passthrough is off: {}", reason_);
+    return;
+  }
+  refused_devices_.insert(device);
+  reason_ = fmt::format("the kernel takes no files of device {}:{}: {}", major(device), minor(device),
+                        std::strerror(sys_errno));
+  log::Info("passthrough is not for every file: {}", reason_);
 }
 
 void Passthrough::Release(const Request& request, fuse_ino_t id, HandleMode mode) {

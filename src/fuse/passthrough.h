@@ -7,7 +7,10 @@
 // open of a node decides for all that come while it lasts. Needs libfuse 3.17 and CAP_SYS_ADMIN.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -19,16 +22,23 @@ namespace s3overlay {
 
 enum class HandleMode { kCached, kPassthrough, kDirect };
 
+struct PassthroughOptions {
+  bool wanted = true;
+  // 0 serves backing files on ordinary file systems and lets overlayfs lie on top of the mount; 1 serves backing files
+  // that lie on overlayfs themselves.
+  int stack_depth = 0;
+};
+
 // Thread-safe.
 class Passthrough {
  public:
-  explicit Passthrough(bool wanted) : wanted_(wanted) {}
+  explicit Passthrough(const PassthroughOptions& options) : options_(options) {}
 
   // In the session's init. Turns it on where the kernel and the library can.
   void Negotiate(fuse_conn_info* connection) S3OVERLAY_EXCLUDES(mu_);
 
   bool on() const S3OVERLAY_EXCLUDES(mu_);
-  std::string reason() const S3OVERLAY_EXCLUDES(mu_);  // Why it is off; empty when on.
+  std::string reason() const S3OVERLAY_EXCLUDES(mu_);  // Why it is off, or not for every file; else empty.
 
   // Decides how an open of node `id` is answered and fills in `file`. `wanted`: the node's mode is passthrough. Every
   // Acquire has its Release.
@@ -50,13 +60,15 @@ class Passthrough {
   };
 
   bool Register(const Request& request, OpenFile& open_file, Use* use) S3OVERLAY_REQUIRES(mu_);
+  void NoteRefusal(int sys_errno, dev_t device) S3OVERLAY_REQUIRES(mu_);
 
-  const bool wanted_;
+  const PassthroughOptions options_;
 
   // Held over the ioctls that register a backing file: they do not wait.
   mutable Mutex mu_;
   bool on_ S3OVERLAY_GUARDED_BY(mu_) = false;
   std::string reason_ S3OVERLAY_GUARDED_BY(mu_) = "the mount has not started yet";
+  std::set<dev_t> refused_devices_ S3OVERLAY_GUARDED_BY(mu_);  // File systems whose files the kernel did not take.
   std::unordered_map<fuse_ino_t, Use> uses_ S3OVERLAY_GUARDED_BY(mu_);
 };
 

@@ -5,8 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/mount.h>
-#include <sys/statfs.h>
-#include <sys/sysmacros.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,15 +14,12 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <sstream>
-#include <thread>
 #include <utility>
 
 #include "fuse/filesystem.h"
 #include "fuse/node_pruner.h"
 #include "s3overlay/log.h"
 #include "s3overlay/mutex.h"
-#include "s3overlay/unique_fd.h"
 
 namespace s3overlay {
 namespace {
@@ -32,6 +28,7 @@ constexpr unsigned kLoopThreads = 10;
 constexpr int kReadaheadKiB = 1024;
 
 void LogOfLibfuse(fuse_log_level level, const char* format, va_list arguments) {
+  const int errno_of_caller = errno;
   std::array<char, 512> text{};
   std::vsnprintf(text.data(), text.size(), format, arguments);
   std::string line(text.data());
@@ -43,6 +40,7 @@ void LogOfLibfuse(fuse_log_level level, const char* format, va_list arguments) {
   } else {
     log::Debug("libfuse: {}", line);
   }
+  errno = errno_of_caller;
 }
 
 // A comma would start another option.
@@ -56,11 +54,12 @@ std::string EscapeCommas(const std::string& value) {
 }
 
 std::string MountOptions(const FuseOptions& options) {
-  std::vector<std::string> all = {"ro", "default_permissions", "subtype=s3overlay",
-                                  "fsname=" + EscapeCommas(options.source_name), fmt::format("max_read={}", kMaxRead)};
+  std::vector<std::string> all = options.mount_options;
+  // Ours come last, which makes them count.
+  all.insert(all.end(), {"ro", "default_permissions", "subtype=s3overlay",
+                         "fsname=" + EscapeCommas(options.source_name), fmt::format("max_read={}", kMaxRead)});
   if (::geteuid() == 0) all.insert(all.end(), {"nosuid", "nodev"});
   if (options.allow_other) all.push_back("allow_other");
-  all.insert(all.end(), options.mount_options.begin(), options.mount_options.end());
   return fmt::format("{}", fmt::join(all, ","));
 }
 
@@ -69,7 +68,7 @@ FilesystemOptions ToFilesystemOptions(const FuseOptions& options) {
                         .gid = options.gid,
                         .file_mode = options.file_mode,
                         .directory_mode = options.dir_mode},
-          .passthrough = options.passthrough,
+          .passthrough = {.wanted = options.passthrough, .stack_depth = options.backing_stack_depth},
           .xattr = options.xattr,
           .lanes = {.lanes = options.lane_count, .threads = options.lane_threads},
           .read_timeout = options.op_timeout,
@@ -78,23 +77,26 @@ FilesystemOptions ToFilesystemOptions(const FuseOptions& options) {
           .read_retries = options.read_retries};
 }
 
-// "0:52" of the mount at `mountpoint`, from the kernel's list: asking the mount itself would wait for ourselves.
-std::string DeviceOf(const std::string& mountpoint) {
-  std::ifstream mounts("/proc/self/mountinfo");
-  std::string line;
-  std::string device;
-  while (std::getline(mounts, line)) {
-    std::istringstream fields(line);
-    std::string id, parent, numbers, root, point;
-    fields >> id >> parent >> numbers >> root >> point;
-    if (point == mountpoint) device = numbers;  // The last one is on top.
-  }
-  return device;
+// Device numbers of what lies at the mountpoint now. From the kernel's memory: asking the mount itself would wait for
+// ourselves.
+using Device = std::pair<unsigned, unsigned>;
+Device DeviceAt(const std::string& mountpoint) {
+  struct statx status{};
+  if (::statx(AT_FDCWD, mountpoint.c_str(), AT_STATX_DONT_SYNC, STATX_TYPE, &status) != 0) return {};
+  return {status.stx_dev_major, status.stx_dev_minor};
 }
 
 // More readahead than the kernel's 128 KiB goes only this way, and only as root; without it reads are slower.
-void SetReadahead(const std::string& mountpoint) {
-  std::ofstream("/sys/class/bdi/" + DeviceOf(mountpoint) + "/read_ahead_kb") << kReadaheadKiB;
+void SetReadahead(const Device& device) {
+  std::ofstream(fmt::format("/sys/class/bdi/{}:{}/read_ahead_kb", device.first, device.second)) << kReadaheadKiB;
+}
+
+Result<void> CheckMountpoint(const std::string& mountpoint) {
+  struct stat status{};
+  const std::string what = "mount at " + mountpoint;
+  if (::stat(mountpoint.c_str(), &status) != 0) return SystemError(errno, what);
+  if (!S_ISDIR(status.st_mode)) return SystemError(ENOTDIR, what);
+  return {};
 }
 
 }  // namespace
@@ -112,17 +114,22 @@ class FuseSession::Impl {
   NodePruner& pruner() { return *pruner_; }
 
  private:
-  static void WakeLoop(const UniqueFd& root);
+  void Close() S3OVERLAY_EXCLUDES(mu_);
 
+  // Constant after Mount.
   const FuseOptions options_;
-  Filesystem filesystem_;
   fuse_session* session_ = nullptr;
+  Device device_;
+
+  Filesystem filesystem_;
   std::unique_ptr<NodePruner> pruner_;
-  std::atomic<bool> stopping_ = false;
-  std::atomic<bool> mounted_ = false;
+
+  Mutex mu_;
+  bool closed_ S3OVERLAY_GUARDED_BY(mu_) = true;  // The session has no descriptor.
 };
 
 Result<void> FuseSession::Impl::Mount() {
+  S3OVERLAY_RETURN_IF_ERROR(CheckMountpoint(options_.mountpoint));
   fuse_set_log_func(&LogOfLibfuse);
   const fuse_lowlevel_ops operations = Filesystem::Operations();
   const std::string mount_options = MountOptions(options_);
@@ -142,48 +149,63 @@ Result<void> FuseSession::Impl::Mount() {
                     options_.mountpoint, errno != 0 ? std::strerror(errno) : "fusermount3 failed"),
         errno != 0 ? errno : EPERM};
   }
-  mounted_ = true;
-  SetReadahead(options_.mountpoint);
+  device_ = DeviceAt(options_.mountpoint);
+  SetReadahead(device_);
   pruner_ = std::make_unique<NodePruner>(session_, filesystem_.inodes(), options_.max_nodes);
+  MutexLock lock(mu_);
+  closed_ = false;
   return {};
 }
 
 Result<void> FuseSession::Impl::Run() {
+  {
+    MutexLock lock(mu_);
+    if (closed_) return {};
+  }
   fuse_loop_config* const config = fuse_loop_cfg_create();
   fuse_loop_cfg_set_clone_fd(config, 1);
   fuse_loop_cfg_set_max_threads(config, kLoopThreads);
   fuse_loop_cfg_set_idle_threads(config, kLoopThreads);
-  const int result = stopping_ ? 0 : fuse_session_loop_mt(session_, config);
+  // Where Stop came first, the session has ended already and this returns at once.
+  const int result = fuse_session_loop_mt(session_, config);
   fuse_loop_cfg_destroy(config);
-  stopping_ = true;
-  filesystem_.Stop();
+  Close();
   if (result < 0) return SystemError(-result, "serve the mount");
   return {};
 }
 
 void FuseSession::Impl::Stop() {
-  if (session_ == nullptr) return;
   filesystem_.Cancel();
-  stopping_ = true;
+  // While the loop still answers: the pruner may wait in the kernel for a lock that a lookup holds.
+  if (pruner_ != nullptr) pruner_->Stop();
+  MutexLock lock(mu_);
+  if (closed_) return;
   fuse_session_exit(session_);
-  // Reaches the mount when its path no longer does. Opened no earlier: it would keep everybody else from unmounting.
-  const UniqueFd root(::open(options_.mountpoint.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  // Open files keep the mount alive, and nobody new finds it.
-  if (mounted_.exchange(false)) ::umount2(options_.mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-  WakeLoop(root);
+  // The threads of the loop sleep in the kernel. This makes it send a message, which wakes one of them, and one ends
+  // them all. It does not wait, whatever the state of the mount; before the first message nobody needs waking.
+  log::Error("DEBUG {}", fuse_lowlevel_notify_retrieve(session_, FUSE_ROOT_ID, 1, 0, nullptr));
 }
 
-// Every thread of the loop waits for a request; one request makes one of them look up and end the loop.
-void FuseSession::Impl::WakeLoop(const UniqueFd& root) {
-  struct statfs space{};
-  if (root.is_open()) ::fstatfs(root.get(), &space);
+// With the descriptor the connection ends: whoever still waits for an answer, or holds a file open, gets ENOTCONN.
+void FuseSession::Impl::Close() {
+  filesystem_.Stop();
+  pruner_->Stop();
+  {
+    MutexLock lock(mu_);
+    if (std::exchange(closed_, true)) return;
+  }
+  // Somebody may have detached our mount and put another one in its place.
+  if (DeviceAt(options_.mountpoint) != device_) return;
+  // libfuse may start umount(8), and a child would inherit the descriptor. Only root can do without, with MNT_FORCE to
+  // end the connection at once; libfuse then sees that nothing is left to do.
+  static_cast<void>(::umount2(options_.mountpoint.c_str(), MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW));
+  fuse_session_unmount(session_);
 }
 
 FuseSession::Impl::~Impl() {
   if (session_ == nullptr) return;
+  if (pruner_ != nullptr) Close();
   pruner_.reset();
-  filesystem_.Stop();
-  if (mounted_) fuse_session_unmount(session_);
   fuse_session_destroy(session_);
 }
 

@@ -32,6 +32,9 @@ struct FuseOptions {
   mode_t dir_mode = 0555;
 
   bool passthrough = true;
+  // 0: backing files on ordinary file systems, and overlayfs may lie on top of the mount. 1: backing files that lie on
+  // overlayfs themselves too (a container's cache), and no overlayfs on top.
+  int backing_stack_depth = 0;
   bool xattr = true;  // False: no extended attributes, and `ls -l` asks for none.
 
   int lane_count = 1;         // Lanes that the source names in kWouldBlock: 0 to lane_count - 1.

@@ -42,7 +42,7 @@ class SessionFixture : public ::testing::Test {
     source_.OpenGate(Call::kRead);
     source_.OpenGate(Call::kLookup);
     Stop();
-    ::umount2(mountpoint_.path().c_str(), MNT_DETACH);
+    ::umount2(mountpoint_.path().c_str(), MNT_FORCE | MNT_DETACH);
   }
 
   void Mount() {
@@ -55,7 +55,10 @@ class SessionFixture : public ::testing::Test {
   // False if the session does not end.
   bool WaitForEnd() {
     if (!running_.valid()) return true;
-    if (running_.wait_for(std::chrono::seconds(20)) != std::future_status::ready) return false;
+    if (running_.wait_for(std::chrono::seconds(20)) != std::future_status::ready) {
+      ::umount2(mountpoint_.path().c_str(), MNT_FORCE | MNT_DETACH);  // Or closing a file would wait for ever.
+      return false;
+    }
     const Result<void> result = running_.get();
     EXPECT_TRUE(result) << result.error().message;
     return true;
