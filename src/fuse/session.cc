@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -114,6 +115,7 @@ class FuseSession::Impl {
   NodePruner& pruner() { return *pruner_; }
 
  private:
+  void WakeLoop() const;
   void Close() S3OVERLAY_EXCLUDES(mu_);
 
   // Constant after Mount.
@@ -125,6 +127,7 @@ class FuseSession::Impl {
   std::unique_ptr<NodePruner> pruner_;
 
   Mutex mu_;
+  bool running_ S3OVERLAY_GUARDED_BY(mu_) = false;
   bool closed_ S3OVERLAY_GUARDED_BY(mu_) = true;  // The session has no descriptor.
 };
 
@@ -161,6 +164,7 @@ Result<void> FuseSession::Impl::Run() {
   {
     MutexLock lock(mu_);
     if (closed_) return {};
+    running_ = true;
   }
   fuse_loop_config* const config = fuse_loop_cfg_create();
   fuse_loop_cfg_set_clone_fd(config, 1);
@@ -178,12 +182,24 @@ void FuseSession::Impl::Stop() {
   filesystem_.Cancel();
   // While the loop still answers: the pruner may wait in the kernel for a lock that a lookup holds.
   if (pruner_ != nullptr) pruner_->Stop();
-  MutexLock lock(mu_);
-  if (closed_) return;
-  fuse_session_exit(session_);
-  // The threads of the loop sleep in the kernel. This makes it send a message, which wakes one of them, and one ends
-  // them all. It does not wait, whatever the state of the mount; before the first message nobody needs waking.
-  log::Error("DEBUG {}", fuse_lowlevel_notify_retrieve(session_, FUSE_ROOT_ID, 1, 0, nullptr));
+  {
+    MutexLock lock(mu_);
+    if (closed_) return;
+    fuse_session_exit(session_);
+    if (!running_) return;
+  }
+  WakeLoop();
+}
+
+// The threads of the loop sleep in the kernel. A request wakes one of them, and one ends them all; a request that comes
+// too late ends with the connection, in Close. Where our mount has been detached only the kernel's own switch is left.
+void FuseSession::Impl::WakeLoop() const {
+  struct statfs space{};
+  if (DeviceAt(options_.mountpoint) == device_) {
+    static_cast<void>(::statfs(options_.mountpoint.c_str(), &space));
+  } else {
+    std::ofstream(fmt::format("/sys/fs/fuse/connections/{}/abort", device_.second)) << 1;
+  }
 }
 
 // With the descriptor the connection ends: whoever still waits for an answer, or holds a file open, gets ENOTCONN.

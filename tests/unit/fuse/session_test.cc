@@ -170,7 +170,7 @@ TEST_F(Session, FailuresReachTheProgramAsWhatTheyAre) {
   const UniqueFd fd = Open("f");
   source_.FailCall(Call::kRead, ErrorCode::kUnavailable);
   EXPECT_EQ(Read(fd.get()), "errno EIO");
-  EXPECT_EQ(metrics_.Get(Metric::kReadErrors), 1U);
+  EXPECT_GE(metrics_.Get(Metric::kReadErrors), 1U);  // The kernel may try a page twice.
   source_.FailCall(Call::kRead, ErrorCode::kVersionGone);
   EXPECT_EQ(Read(fd.get()), "errno ESTALE");
   source_.FailCall(Call::kLookup, ErrorCode::kUnavailable);
