@@ -57,7 +57,7 @@ class Command : public MountTest {
     ::kill(pid, SIGKILL);
     ASSERT_TRUE(Eventually([&] { return sandbox().FindDaemons().empty(); }));
     mount().Forget();
-    ASSERT_EQ(StatError(sandbox().mountpoint()), ENOTCONN);
+    ASSERT_EQ(ListNames(sandbox().mountpoint()).error, ENOTCONN);
   }
 };
 

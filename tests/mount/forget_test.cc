@@ -12,6 +12,8 @@
 namespace s3overlay::testing {
 namespace {
 
+constexpr size_t kComeAndGo = 16;
+
 class Forget : public MountTest {
  protected:
   static void DropDentries() { std::ofstream("/proc/sys/vm/drop_caches") << "2"; }
@@ -49,7 +51,8 @@ TEST_F(Forget, NoNodesAndNoDescriptorsStayAfterTwoWalks) {
     return Nodes() <= 16;
   })) << Nodes()
       << " nodes";
-  EXPECT_TRUE(Eventually([&] { return OpenHandles() == 0 && Descriptors() <= descriptors; }))
+  // Idle connections and data files of the cache come and go; a descriptor a file would be 2,000 more.
+  EXPECT_TRUE(Eventually([&] { return OpenHandles() == 0 && Descriptors() <= descriptors + kComeAndGo; }))
       << Descriptors() << " descriptors, after the first walk " << descriptors;
 }
 

@@ -22,6 +22,19 @@ class Semantics : public MountTest {
     return Eventually([&] { return ReadWhole(At(name)).error == error; });
   }
 
+  // A line or more of Python with boto3's client `s3` and the name `bucket`, past the proxy; the exit code.
+  int RunBoto(const std::string& code) {
+    const std::string client =
+        "import boto3, sys\n"
+        "from botocore.config import Config\n"
+        "s3 = boto3.client('s3', endpoint_url=sys.argv[1], config=Config(s3={'addressing_style': 'path'}))\n"
+        "bucket = sys.argv[2]\n";
+    const ProcessResult result =
+        sandbox().RunProgram({"/usr/bin/python3", "-c", client + code, bucket().server().endpoint, bucket().name()});
+    if (result.exit_code != 0) ADD_FAILURE() << result.err;
+    return result.exit_code;
+  }
+
   // S3 has "same" and "other", and the mount knows their sizes; the local "same" is as long, the local "other" is not.
   // Then the store is gone.
   void MountThenCutOff(const std::string& policy) {

@@ -106,6 +106,8 @@ TEST_F(Semantics, Row06_WithNothingToStandInAnOutageIsAnErrorAndNoAbsence) {
   ASSERT_EQ(StatError(At("known")), 0);
   proxy().SetStore(Store::kRefused);
   EXPECT_TRUE(ComesToError("known", EIO));
+  // What a listing has shown to be absent is so until that is a second old.
+  EXPECT_TRUE(Eventually([&] { return StatError(At("never-asked-for")) == EIO; }));
   EXPECT_EQ(StatError(At("never-asked-for")), EIO);
   EXPECT_EQ(StatError(At("dir/never-asked-for")), EIO);
 }

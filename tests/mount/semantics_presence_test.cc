@@ -124,8 +124,8 @@ TEST_F(Semantics, Row18_KeysThatAreNoPathsAreNeverShown) {
   }
   // No store takes a key with a NUL from everybody, so this one is put into the listing.
   proxy().AddRule({.operation = "LIST", .fault = {.rewrite = [](HttpMessage& answer) {
-                                          const size_t at = answer.body.find("d/NUL<");
-                                          if (at != std::string::npos) answer.body.replace(at, 5, "d/n%00l");
+                                          const size_t at = answer.body.find("NUL</Key>");
+                                          if (at != std::string::npos) answer.body.replace(at, 3, "n%00l");
                                         }}});
   MountStore();
   EXPECT_THAT(ListNames(At("")).names, ElementsAre("d"));
@@ -135,6 +135,7 @@ TEST_F(Semantics, Row18_KeysThatAreNoPathsAreNeverShown) {
   EXPECT_EQ(StatError(At("d/empty")), ENOENT);
   EXPECT_EQ(StatError(At("dots")), ENOENT);
   EXPECT_EQ(StatError(At("d/n")), ENOENT);
+  EXPECT_EQ(StatError(At("d/NUL")), ENOENT);
   EXPECT_THAT(mount().Status().dump(), ::testing::ContainsRegex("\"keys_hidden\":[1-9]"));
 }
 

@@ -40,18 +40,7 @@ TEST_F(Semantics, Row11_WhatIsInTheCacheIsReadToTheEnd) {
 }
 
 TEST_F(Semantics, Row11_OfAVersionedStoreTheOpenVersionIsRead) {
-  const std::string client =
-      "import boto3, os\n"
-      "from botocore.config import Config\n"
-      "s3 = boto3.client('s3', config=Config(s3={'addressing_style': 'path'}))\n"
-      "bucket = '" +
-      bucket().name() + "'\n";
-  ASSERT_EQ(sandbox()
-                .RunProgram(
-                    {"/usr/bin/python3", "-c",
-                     client + "s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={'Status': 'Enabled'})"})
-                .exit_code,
-            0);
+  ASSERT_EQ(RunBoto("s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={'Status': 'Enabled'})"), 0);
   const std::string object = Pattern(16 * kMiB);
   Put("a", object);
   // A version id comes with HEAD and not with a list.
@@ -60,11 +49,8 @@ TEST_F(Semantics, Row11_OfAVersionedStoreTheOpenVersionIsRead) {
   const UniqueFd fd = OpenDirect(At("a"));
   Put("a", "new");
   EXPECT_TRUE(SameBytes(ReadAt(fd.get(), kMiddle, kBlock), object.substr(kMiddle, kBlock)));
-  EXPECT_EQ(sandbox()
-                .RunProgram({"/usr/bin/python3", "-c",
-                             client + "for v in s3.list_object_versions(Bucket=bucket)['Versions']:\n"
-                                      "  s3.delete_object(Bucket=bucket, Key=v['Key'], VersionId=v['VersionId'])"})
-                .exit_code,
+  EXPECT_EQ(RunBoto("for v in s3.list_object_versions(Bucket=bucket)['Versions']:\n"
+                    "  s3.delete_object(Bucket=bucket, Key=v['Key'], VersionId=v['VersionId'])"),
             0);
 }
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -68,6 +69,12 @@ bool IsCut(FaultProxy::Store store) {
 
 bool AnswerHasBody(const HttpMessage& request, const HttpMessage& answer) {
   return MethodOf(request) != "HEAD" && answer.Status() != 204 && answer.Status() != 304;
+}
+
+// Head and body go in writes of their own; held back for each other they would take 40 ms more (tcp(7), TCP_NODELAY).
+void SendAtOnce(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 // The next close sends RST (socket(7), SO_LINGER).
@@ -194,6 +201,7 @@ void FaultProxy::Accept() {
 }
 
 void FaultProxy::StartConnection(UniqueFd client) {
+  SendAtOnce(client.get());
   MutexLock lock(mu_);
   if (stopping_ || IsCut(store_)) return;
   Connection& connection = connections_.emplace_back();
@@ -267,6 +275,7 @@ bool FaultProxy::ConnectToStore(Connection& connection, SocketReader& store) {
   UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address = Loopback(store_port_);
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return false;
+  SendAtOnce(fd.get());
   MutexLock lock(mu_);
   if (stopping_ || IsCut(store_)) return false;
   store = SocketReader(fd.get());
