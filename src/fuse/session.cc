@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -115,7 +116,9 @@ class FuseSession::Impl {
   NodePruner& pruner() { return *pruner_; }
 
  private:
-  void WakeLoop() const;
+  bool IsConnected() S3OVERLAY_EXCLUDES(mu_);
+  bool PollConnection() const S3OVERLAY_REQUIRES(mu_);
+  void WakeLoop() S3OVERLAY_EXCLUDES(mu_);
   void Close() S3OVERLAY_EXCLUDES(mu_);
 
   // Constant after Mount.
@@ -191,30 +194,46 @@ void FuseSession::Impl::Stop() {
   WakeLoop();
 }
 
+// Whether the kernel still has our mount, attached somewhere or not. As long as it has, the device number is ours: the
+// kernel gives the number of a mount that is gone to the next one at once. (fuse_dev_poll: POLLERR without connection.)
+bool FuseSession::Impl::PollConnection() const {
+  pollfd connection{.fd = fuse_session_fd(session_), .events = 0, .revents = 0};
+  return ::poll(&connection, 1, 0) == 0;
+}
+
+bool FuseSession::Impl::IsConnected() {
+  MutexLock lock(mu_);
+  return !closed_ && PollConnection();
+}
+
 // The threads of the loop sleep in the kernel. A request wakes one of them, and one ends them all; a request that comes
 // too late ends with the connection, in Close. Where our mount has been detached only the kernel's own switch is left.
-void FuseSession::Impl::WakeLoop() const {
+void FuseSession::Impl::WakeLoop() {
   struct statfs space{};
   if (DeviceAt(options_.mountpoint) == device_) {
     static_cast<void>(::statfs(options_.mountpoint.c_str(), &space));
-  } else {
-    std::ofstream(fmt::format("/sys/fs/fuse/connections/{}/abort", device_.second)) << 1;
+    return;
   }
+  // Opened before asking: what is connected afterwards was ours when it was opened.
+  std::ofstream abort(fmt::format("/sys/fs/fuse/connections/{}/abort", device_.second));
+  if (IsConnected()) abort << 1;
 }
 
 // With the descriptor the connection ends: whoever still waits for an answer, or holds a file open, gets ENOTCONN.
 void FuseSession::Impl::Close() {
   filesystem_.Stop();
   pruner_->Stop();
+  bool connected = false;
   {
     MutexLock lock(mu_);
     if (std::exchange(closed_, true)) return;
+    connected = PollConnection();
   }
   // Somebody may have detached our mount and put another one in its place.
-  if (DeviceAt(options_.mountpoint) != device_) return;
+  if (connected && DeviceAt(options_.mountpoint) != device_) return;
   // libfuse may start umount(8), and a child would inherit the descriptor. Only root can do without, with MNT_FORCE to
   // end the connection at once; libfuse then sees that nothing is left to do.
-  static_cast<void>(::umount2(options_.mountpoint.c_str(), MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW));
+  if (connected) static_cast<void>(::umount2(options_.mountpoint.c_str(), MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW));
   fuse_session_unmount(session_);
 }
 
