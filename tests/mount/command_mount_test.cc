@@ -204,7 +204,7 @@ TEST_F(Command, WithTheStoreAwayTheMountIsUpAndWarns) {
   EXPECT_TRUE(Holds(At("a"), "local"));
   proxy().SetStore(FaultProxy::Store::kSilent);
   MountBoth();
-  EXPECT_TRUE(Holds(At("a"), "local"));
+  EXPECT_EQ(StatError(At("a")), 0);
 }
 
 TEST_F(Command, WithOnOutageErrorItIsNot) {
@@ -269,6 +269,25 @@ TEST_F(Command, ADeadMountpointIsCleanedUpByTheNextMount) {
   KillDaemon();
   MountBoth();
   EXPECT_TRUE(Holds(At("a"), object));
+}
+
+// The end of a daemon meets whatever has taken the place, and perhaps the device number, of its mount.
+TEST_F(Command, AMountOutlivesTheEndOfTheOneBeforeIt) {
+  WriteLocal("a", "local");
+  for (int i = 0; i < 5; ++i) {
+    MountOptions options;
+    options.arguments = {"--layer", LocalDirectory()};
+    options.cache = false;
+    MountWith(options);
+    const pid_t first = mount().pid();
+    ASSERT_EQ(::umount2(mount().path().c_str(), 0), 0);
+    mount().Forget();
+    ::kill(first, SIGTERM);
+    MountWith(options);
+    ASSERT_TRUE(Eventually([&] { return sandbox().FindDaemons().size() == 1; }));
+    EXPECT_TRUE(Holds(At("a"), "local"));
+    Unmount();
+  }
 }
 
 TEST_F(Command, ADeadMountpointIsCleanedUpByUmount) {

@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <random>
@@ -32,16 +32,22 @@ class Tree : public MountTest {
       ASSERT_EQ(StatOf(At(path)).st_size, static_cast<off_t>(bytes.size())) << path;
     }
   }
-  // Reads everything, in a first mount and in a second one, and expects the second to ask for no object.
+  size_t CountFiles() const {
+    const std::filesystem::recursive_directory_iterator all(At(""));
+    return static_cast<size_t>(std::count_if(begin(all), end(all), [](const auto& e) { return e.is_regular_file(); }));
+  }
+
+  // Walks and reads everything, in a first mount and in a second one, and expects the second to ask for no object.
   void ExpectAllTwice(const Contents& in_store, const Contents& local) {
-    MountBoth({"--metadata-ttl", "300s"});
-    ExpectAll(in_store);
-    ExpectAll(local);
-    MountBoth({"--metadata-ttl", "300s"});
-    const int gets = proxy().Count("GET");
+    int gets = 0;
+    for (const bool first : {true, false}) {
+      MountBoth({"--metadata-ttl", "300s", "--negative-ttl", "300s"});
+      EXPECT_EQ(CountFiles(), in_store.size() + local.size());
+      ExpectAll(in_store);
+      ExpectAll(local);
+      if (first) gets = proxy().Count("GET");
+    }
     EXPECT_GT(gets, 0);
-    ExpectAll(in_store);
-    ExpectAll(local);
     EXPECT_EQ(proxy().Count("GET"), gets);
   }
 };
@@ -80,7 +86,6 @@ TEST_F(Tree, OddNamesAndDeepPaths) {
   PutAll(files);
   WriteLocal("odd/local only", "local");
   ExpectAllTwice(files, {{"odd/local only", "local"}});
-  EXPECT_EQ(ListNames(At("odd")).names.size(), files.size());  // One more than the odd ones, and the deep one less.
 }
 
 // More than the pages of a listing and the pages of a directory hold, from both layers.
@@ -103,7 +108,6 @@ TEST_F(Tree, TenThousandFiles) {
   for (std::thread& uploader : uploaders) uploader.join();
   for (const auto& [path, bytes] : local) WriteLocal(path, bytes);
   ExpectAllTwice(in_store, local);
-  EXPECT_EQ(ListNames(At("many")).names.size(), in_store.size() + local.size());
 }
 
 TEST_F(Tree, AHundredMegabytes) {
