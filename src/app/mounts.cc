@@ -123,7 +123,8 @@ bool IsOverlayMount(const std::string& canonical_path) {
 
 bool IsDeadMount(const std::string& canonical_path) {
   struct statfs space{};  // The one request that a live daemon answers without asking its store.
-  return ::statfs(canonical_path.c_str(), &space) != 0 && errno == ENOTCONN;
+  if (::statfs(canonical_path.c_str(), &space) == 0) return false;
+  return errno == ENOTCONN || errno == ECONNABORTED;  // The latter while the daemon is just ending.
 }
 
 }  // namespace s3overlay
