@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <random>
 #include <thread>
@@ -88,6 +89,20 @@ TEST_F(Tree, OddNamesAndDeepPaths) {
   ExpectAllTwice(files, {{"odd/local only", "local"}});
 }
 
+void ForEachInParallel(const Contents& files, const std::function<void(const std::string&, const std::string&)>& work) {
+  constexpr int kWorkers = 8;
+  std::vector<std::thread> workers;
+  for (int worker = 0; worker < kWorkers; ++worker) {
+    workers.emplace_back([&, worker] {
+      int i = 0;
+      for (const auto& [path, bytes] : files) {
+        if (i++ % kWorkers == worker) work(path, bytes);
+      }
+    });
+  }
+  for (std::thread& thread : workers) thread.join();
+}
+
 // More than the pages of a listing and the pages of a directory hold, from both layers.
 TEST_F(Tree, TenThousandFiles) {
   constexpr int kInStore = 2'200;
@@ -96,18 +111,10 @@ TEST_F(Tree, TenThousandFiles) {
   Contents local;
   for (int i = 0; i < kInStore; ++i) in_store["many/s3-" + std::to_string(i)] = "object " + std::to_string(i);
   for (int i = 0; i < kLocal; ++i) local["many/local-" + std::to_string(i)] = "file " + std::to_string(i);
-  std::vector<std::thread> uploaders;
-  for (int worker = 0; worker < 8; ++worker) {
-    uploaders.emplace_back([&, worker] {
-      int i = 0;
-      for (const auto& [path, bytes] : in_store) {
-        if (i++ % 8 == worker) Put(path, bytes);
-      }
-    });
-  }
-  for (std::thread& uploader : uploaders) uploader.join();
+  ForEachInParallel(in_store, [&](const std::string& path, const std::string& bytes) { Put(path, bytes); });
   for (const auto& [path, bytes] : local) WriteLocal(path, bytes);
   ExpectAllTwice(in_store, local);
+  ForEachInParallel(in_store, [&](const std::string& path, const std::string&) { Delete(path); });
 }
 
 TEST_F(Tree, AHundredMegabytes) {
