@@ -120,7 +120,9 @@ TEST_F(Semantics, Row09_AWrongClockIsCorrectedFromTheAnswer) {
   proxy().AddRule({.fault = {.answer = skewed}, .count = 1});
   MountStore();
   EXPECT_TRUE(Holds(At("a"), "in S3"));
-  const std::string* const date = proxy().Requests().back().message.Find("x-amz-date");
+  const auto requests = proxy().Requests();
+  ASSERT_FALSE(requests.empty());
+  const std::string* const date = requests.back().message.Find("x-amz-date");
   ASSERT_NE(date, nullptr);
   EXPECT_GT(*date, FormatUtc(now + 300, "%Y%m%dT%H%M%SZ"));
 }
