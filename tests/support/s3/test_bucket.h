@@ -41,7 +41,7 @@ class FixedCredentials final : public CredentialProvider {
   const Credentials credentials_;
 };
 
-// Failures throw std::runtime_error with the server's answer. Not for several threads.
+// Failures throw std::runtime_error with the server's answer. Put and Delete may run on several threads at once.
 class TestBucket {
  public:
   explicit TestBucket(TestServer server);
