@@ -11,11 +11,6 @@ namespace s3overlay {
 struct Callbacks {
   static Filesystem& Of(fuse_req_t request) { return *static_cast<Filesystem*>(fuse_req_userdata(request)); }
 
-  template <typename Handle>
-  static Handle* HandleOf(const fuse_file_info* file) {
-    return reinterpret_cast<Handle*>(file->fh);
-  }
-
   static void Init(void* filesystem, fuse_conn_info* connection);
 
   static void Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
@@ -49,14 +44,14 @@ struct Callbacks {
   }
   static void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* file) {
     Filesystem& fs = Of(request);
-    const auto* const handle = HandleOf<Filesystem::FileHandle>(file);
+    const auto* const handle = HandleTable<Filesystem::FileHandle>::At(file->fh);
     fs.Dispatch(request, LaneKind::kBytes, [&fs, handle, size, offset](Request& r, const CallContext& c) {
       return fs.Read(r, *handle, size, static_cast<uint64_t>(offset), c);
     });
   }
   static void Release(fuse_req_t handle, fuse_ino_t id, fuse_file_info* file) {
     Request request(handle);
-    Of(handle).Release(request, id, HandleOf<Filesystem::FileHandle>(file));
+    Of(handle).Release(request, id, file->fh);
   }
   static void OpenDirectory(fuse_req_t request, fuse_ino_t id, fuse_file_info* file) {
     Filesystem& fs = Of(request);
@@ -66,14 +61,14 @@ struct Callbacks {
   template <bool kPlus>
   static void ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* file) {
     Filesystem& fs = Of(request);
-    const auto* const handle = HandleOf<Filesystem::DirectoryHandle>(file);
+    const auto* const handle = HandleTable<Filesystem::DirectoryHandle>::At(file->fh);
     fs.Dispatch(request, LaneKind::kNames, [&fs, handle, size, offset](Request& r, const CallContext&) {
       return fs.ReadDirectory(r, *handle, size, static_cast<uint64_t>(offset), kPlus);
     });
   }
-  static void ReleaseDirectory(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
-    delete HandleOf<Filesystem::DirectoryHandle>(file);
-    fuse_reply_err(request, 0);
+  static void ReleaseDirectory(fuse_req_t handle, fuse_ino_t, fuse_file_info* file) {
+    Request request(handle);
+    Of(handle).ReleaseDirectory(request, file->fh);
   }
   static void GetSpace(fuse_req_t request, fuse_ino_t) {
     Filesystem& fs = Of(request);

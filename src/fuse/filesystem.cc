@@ -52,9 +52,14 @@ void Filesystem::Negotiate(fuse_conn_info* connection) {
   passthrough_.Negotiate(connection);
 }
 
+Filesystem::~Filesystem() = default;
+
+// Files that are open when the connection ends are never released by the kernel.
 void Filesystem::Stop() {
   Cancel();
   lanes_.Stop();
+  files_.Clear();
+  directories_.Clear();
 }
 
 CallContext Filesystem::ContextOf(LaneKind kind, bool may_block) const {

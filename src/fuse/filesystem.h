@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fuse/attributes.h"
+#include "fuse/handle_table.h"
 #include "fuse/inode_table.h"
 #include "fuse/lanes.h"
 #include "fuse/passthrough.h"
@@ -42,6 +43,7 @@ struct FilesystemOptions {
 class Filesystem {
  public:
   Filesystem(const FilesystemOptions& options, FileSource& source, const Clock& clock, Metrics& metrics);
+  ~Filesystem();
 
   // The callbacks; the session's user data is the Filesystem.
   static fuse_lowlevel_ops Operations();
@@ -56,7 +58,7 @@ class Filesystem {
 
   InodeTable& inodes() { return inodes_; }
   const Passthrough& passthrough() const { return passthrough_; }
-  uint64_t open_handles() const { return open_handles_; }
+  uint64_t open_handles() const { return files_.size(); }
 
  private:
   friend struct Callbacks;
@@ -85,7 +87,8 @@ class Filesystem {
                            fuse_file_info file);
   Result<void> Read(Request& request, const FileHandle& handle, size_t size, uint64_t offset,
                     const CallContext& context);
-  void Release(Request& request, fuse_ino_t id, FileHandle* handle);
+  void Release(Request& request, fuse_ino_t id, uint64_t handle);
+  void ReleaseDirectory(Request& request, uint64_t handle);
   Result<void> OpenDirectory(Request& request, fuse_ino_t id, fuse_file_info file, const CallContext& context);
   Result<void> ReadDirectory(Request& request, const DirectoryHandle& handle, size_t size, uint64_t offset, bool plus);
   size_t AddEntry(Request& request, const DirectoryHandle& handle, uint64_t index, std::span<char> room,
@@ -102,7 +105,8 @@ class Filesystem {
   Metrics& metrics_;
 
   std::atomic<bool> cancelled_ = false;
-  std::atomic<uint64_t> open_handles_ = 0;
+  HandleTable<FileHandle> files_;
+  HandleTable<DirectoryHandle> directories_;
   InodeTable inodes_;
   Passthrough passthrough_;
   Lanes lanes_;  // Last: its threads use all of the above.

@@ -27,9 +27,14 @@ Result<void> Filesystem::OpenDirectory(Request& request, fuse_ino_t id, fuse_fil
     return listing.error();
   }
   auto handle = std::make_unique<DirectoryHandle>(DirectoryHandle{*node, *std::move(listing), clock_.Now()});
-  file.fh = reinterpret_cast<uint64_t>(handle.get());
-  if (request.ReplyOpen(file)) static_cast<void>(handle.release());
+  file.fh = directories_.Add(std::move(handle));
+  if (!request.ReplyOpen(file)) directories_.Take(file.fh);  // Nobody took it, so no release will come.
   return {};
+}
+
+void Filesystem::ReleaseDirectory(Request& request, uint64_t handle) {
+  directories_.Take(handle);
+  request.ReplyError(0);
 }
 
 Result<void> Filesystem::ReadDirectory(Request& request, const DirectoryHandle& handle, size_t size, uint64_t offset,

@@ -65,14 +65,12 @@ Result<void> Filesystem::ReplyOpened(Request& request, const NodePtr& node, std:
   file.keep_cache = handle->mode == HandleMode::kCached && node->entry()->immutable ? 1 : 0;
   if (handle->mode == HandleMode::kPassthrough) metrics_.Add(Metric::kOpensPassthrough);
   node->SetOpenFile(handle->file);
-  FileHandle* const raw = handle.release();
-  file.fh = reinterpret_cast<uint64_t>(raw);
-  ++open_handles_;
+  const HandleMode mode = handle->mode;
+  file.fh = files_.Add(std::move(handle));
   if (request.ReplyOpen(file)) return {};
   // Nobody took it, so no release will come.
-  passthrough_.Abandon(node->id(), raw->mode);
-  --open_handles_;
-  delete raw;
+  passthrough_.Abandon(node->id(), mode);
+  files_.Take(file.fh);
   return {};
 }
 
@@ -93,10 +91,9 @@ Result<void> Filesystem::Read(Request& request, const FileHandle& handle, size_t
   return got.error();
 }
 
-void Filesystem::Release(Request& request, fuse_ino_t id, FileHandle* handle) {
-  const std::unique_ptr<FileHandle> owned(handle);
-  passthrough_.Release(request, id, handle->mode);
-  --open_handles_;
+void Filesystem::Release(Request& request, fuse_ino_t id, uint64_t handle) {
+  const std::unique_ptr<FileHandle> released = files_.Take(handle);
+  if (released != nullptr) passthrough_.Release(request, id, released->mode);
   request.ReplyError(0);
 }
 
