@@ -33,6 +33,13 @@ uint64_t MaxPartBlocks(const BlockFetcherOptions& options, uint64_t block_size) 
   return std::max<uint64_t>(1, bytes / block_size);
 }
 
+constexpr uint64_t kSpareBytes = uint64_t{16} << 20;
+
+// What was read and lies on disk too need not stay for long.
+uint64_t KeepRead(const BlockFetcherOptions& options, const BlockCache* cache) {
+  return cache == nullptr ? options.memory_limit : options.memory_limit / 8;
+}
+
 }  // namespace
 
 BlockFetcher::BlockFetcher(BlockFetcherOptions options, BlockCache* cache, const Clock& clock, Metrics& metrics)
@@ -42,9 +49,10 @@ BlockFetcher::BlockFetcher(BlockFetcherOptions options, BlockCache* cache, const
       max_part_blocks_(MaxPartBlocks(options_, block_size_)),
       clock_(clock),
       metrics_(metrics),
-      memory_(std::max(options_.memory_limit, 2 * block_size_)),
+      buffers_(block_size_, std::min(options_.memory_limit / 16, kSpareBytes) / block_size_),
+      memory_(std::max(options_.memory_limit, 2 * block_size_), KeepRead(options_, cache)),
       demand_pool_({.name = "fetch", .threads = options.demand_threads, .queue_limit = 4096}),
-      prefetch_pool_({.name = "prefetch", .threads = options.prefetch_threads, .queue_limit = 256}) {}
+      prefetch_pool_({.name = "prefetch", .threads = options.prefetch_threads, .queue_limit = 1024}) {}
 
 BlockFetcher::~BlockFetcher() {
   {
@@ -66,9 +74,12 @@ BlockFetcher::~BlockFetcher() {
 
 Result<void> BlockFetcher::Read(const PinnedObjectPtr& object, uint64_t offset, std::span<std::byte> out,
                                 uint64_t fetch_through, const CallContext& context) {
+  const Error would_block{ErrorCode::kWouldBlock, "the store has to be asked"};
+  // Whoever comes again to wait copies everything then.
+  if (!context.may_block && !IsNear(object, BlocksOf({offset, out.size()}, block_size_))) return would_block;
   const std::vector<uint64_t> missing = CopyWhatIsNear(object, offset, out);
   if (missing.empty()) return {};
-  if (!context.may_block) return Error{ErrorCode::kWouldBlock, "the store has to be asked"};
+  if (!context.may_block) return would_block;
   if (auto end = EndOfPatience(context, clock_)) return *std::move(end);
   const uint64_t last = BlockCount(std::min(fetch_through, object->id.size), block_size_);
   for (Awaited& awaited : Join({object, missing, last, context})) {
@@ -80,30 +91,49 @@ Result<void> BlockFetcher::Read(const PinnedObjectPtr& object, uint64_t offset, 
   return {};
 }
 
+bool BlockFetcher::IsNear(const PinnedObjectPtr& object, BlockSpan blocks) const {
+  std::vector<uint64_t> elsewhere;
+  {
+    MutexLock lock(mu_);
+    for (uint64_t index = blocks.first; index < blocks.last; ++index) {
+      if (!memory_.Contains({object, index})) elsewhere.push_back(index);
+    }
+  }
+  if (cache_ == nullptr) return elsewhere.empty();
+  return std::ranges::all_of(elsewhere, [&](uint64_t index) { return cache_->Contains(object->cache_id, index); });
+}
+
 // Answers which blocks are not near.
 std::vector<uint64_t> BlockFetcher::CopyWhatIsNear(const PinnedObjectPtr& object, uint64_t offset,
                                                    std::span<std::byte> out) {
   std::vector<uint64_t> missing;
   const BlockSpan blocks = BlocksOf({offset, out.size()}, block_size_);
+  const std::vector<BlockPtr> in_memory = TakeFromMemory(object, blocks);
   for (uint64_t index = blocks.first; index < blocks.last; ++index) {
     const Slice slice = SliceOf(index, block_size_, offset, out);
-    if (CopyFromMemory({object, index}, slice.offset_in_block, slice.out)) continue;
-    if (cache_ != nullptr && cache_->Get(object->cache_id, index, slice.offset_in_block, slice.out)) continue;
-    missing.push_back(index);
+    if (const BlockPtr& block = in_memory[index - blocks.first]) {
+      Copy(*block, slice);
+    } else if (cache_ == nullptr || !cache_->Get(object->cache_id, index, slice.offset_in_block, slice.out)) {
+      missing.push_back(index);
+    }
   }
   return missing;
 }
 
-bool BlockFetcher::CopyFromMemory(const BlockKey& key, uint64_t offset_in_block, std::span<std::byte> out) {
-  BlockMemory::Taken taken;
+// One for each block; null where it is not here.
+std::vector<BlockPtr> BlockFetcher::TakeFromMemory(const PinnedObjectPtr& object, BlockSpan blocks) {
+  std::vector<BlockPtr> taken(blocks.count());
+  uint64_t unread = 0;
   {
     MutexLock lock(mu_);
-    taken = memory_.Take(key);
+    for (uint64_t index = blocks.first; index < blocks.last; ++index) {
+      BlockMemory::Taken found = memory_.Take({object, index});
+      taken[index - blocks.first] = std::move(found.block);
+      unread += found.was_unread ? 1 : 0;
+    }
   }
-  if (!taken.block) return false;
-  if (taken.was_unread) metrics_.Add(Metric::kPrefetchUsedBlocks);
-  Copy(*taken.block, {offset_in_block, out});
-  return true;
+  if (unread > 0) metrics_.Add(Metric::kPrefetchUsedBlocks, unread);
+  return taken;
 }
 
 std::vector<BlockFetcher::Awaited> BlockFetcher::Join(const Wish& wish) {

@@ -16,9 +16,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "remote/block_buffers.h"
 #include "remote/block_flight.h"
 #include "remote/block_memory.h"
 #include "remote/pinned_object.h"
+#include "remote/prefetch_ledger.h"
 #include "s3overlay/block_cache.h"
 #include "s3overlay/byte_range.h"
 #include "s3overlay/call_context.h"
@@ -35,7 +37,7 @@ struct BlockFetcherOptions {
   uint64_t block_size = 128 << 10;              // Without a cache; else the cache's own.
   uint64_t max_part = 8 << 20;                  // Bytes of one GET. Larger: fewer requests, coarser memory.
   size_t demand_threads = 16;                   // GETs that readers wait for, at a time.
-  size_t prefetch_threads = 8;                  // GETs ahead of readers, at a time.
+  size_t prefetch_threads = 32;                 // GETs ahead of readers, at a time. More: for distant stores.
   // A block that far ahead of a part's front is worth a GET of its own: about 20 ms at 100 MB/s.
   uint64_t own_get_distance = 2 << 20;
   Duration prefetch_timeout = std::chrono::seconds(30);
@@ -60,8 +62,13 @@ class BlockFetcher {
   Result<void> Read(const PinnedObjectPtr& object, uint64_t offset, std::span<std::byte> out, uint64_t fetch_through,
                     const CallContext& context) S3OVERLAY_EXCLUDES(mu_);
 
-  // Fetches the blocks of `range` when a thread and memory are to spare; forgets about it otherwise.
-  void Prefetch(const PinnedObjectPtr& object, ByteRange range, const PrefetchToken& token) S3OVERLAY_EXCLUDES(mu_);
+  // Fetches the blocks of `range` when a thread is to spare. Answers up to where that will happen: memory is set aside
+  // now, and where there is none left, or too many wait already, the rest is forgotten.
+  uint64_t Prefetch(const PinnedObjectPtr& object, ByteRange range, const PrefetchToken& token) S3OVERLAY_EXCLUDES(mu_);
+
+  // Bytes that each of those who prefetch may have ahead of its readers at the moment.
+  uint64_t GetPrefetchShare() const S3OVERLAY_EXCLUDES(mu_);
+
   // The handle of that token is gone: what was prefetched for it alone stops.
   void Abandon(const PrefetchToken& token) S3OVERLAY_EXCLUDES(mu_);
 
@@ -83,8 +90,9 @@ class BlockFetcher {
   };
 
   // The read's steps.
+  bool IsNear(const PinnedObjectPtr& object, BlockSpan blocks) const S3OVERLAY_EXCLUDES(mu_);
   std::vector<uint64_t> CopyWhatIsNear(const PinnedObjectPtr& object, uint64_t offset, std::span<std::byte> out);
-  bool CopyFromMemory(const BlockKey& key, uint64_t offset_in_block, std::span<std::byte> out) S3OVERLAY_EXCLUDES(mu_);
+  std::vector<BlockPtr> TakeFromMemory(const PinnedObjectPtr& object, BlockSpan blocks) S3OVERLAY_EXCLUDES(mu_);
   std::vector<Awaited> Join(const Wish& wish) S3OVERLAY_EXCLUDES(mu_);
   Awaited JoinOne(const BlockKey& key) S3OVERLAY_REQUIRES(mu_);
   std::vector<PartPtr> MakeParts(const Wish& wish, std::vector<Awaited>& awaited) S3OVERLAY_REQUIRES(mu_);
@@ -98,7 +106,10 @@ class BlockFetcher {
   void Run(const PartPtr& part) S3OVERLAY_EXCLUDES(mu_);
   Result<void> Fetch(Part& part) S3OVERLAY_EXCLUDES(mu_);
   Result<void> ReserveDemand(Part& part) S3OVERLAY_EXCLUDES(mu_);
+  bool Queue(const PartPtr& part) S3OVERLAY_EXCLUDES(mu_);
+  bool SetAside(Part& part) S3OVERLAY_EXCLUDES(mu_);
   bool Admit(const PartPtr& part) S3OVERLAY_EXCLUDES(mu_);
+  void GiveBack(Part& part) S3OVERLAY_EXCLUDES(mu_);
   void LandFromCache(Part& part) S3OVERLAY_EXCLUDES(mu_);
   BlockSpan NextRun(const Part& part, uint64_t from) const S3OVERLAY_EXCLUDES(mu_);
   Result<void> GetRun(Part& part, BlockSpan run) S3OVERLAY_EXCLUDES(mu_);
@@ -116,10 +127,12 @@ class BlockFetcher {
   const uint64_t max_part_blocks_;
   const Clock& clock_;
   Metrics& metrics_;
+  BlockBuffers buffers_;
 
   mutable Mutex mu_;
   CondVar memory_freed_;
   BlockMemory memory_ S3OVERLAY_GUARDED_BY(mu_);
+  PrefetchLedger prefetchers_ S3OVERLAY_GUARDED_BY(mu_);
   std::unordered_map<BlockKey, FlightPtr, BlockKeyHash> flights_ S3OVERLAY_GUARDED_BY(mu_);
   std::set<PartPtr> parts_ S3OVERLAY_GUARDED_BY(mu_);  // Running, or waiting for a thread on demand.
   bool stopping_ S3OVERLAY_GUARDED_BY(mu_) = false;

@@ -11,23 +11,63 @@
 
 namespace s3overlay {
 
-void BlockFetcher::Prefetch(const PinnedObjectPtr& object, ByteRange range, const PrefetchToken& token) {
+uint64_t BlockFetcher::Prefetch(const PinnedObjectPtr& object, ByteRange range, const PrefetchToken& token) {
   const BlockSpan blocks = BlocksOf(Intersect(range, {0, object->id.size}), block_size_);
   for (uint64_t first = blocks.first; first < blocks.last; first += max_part_blocks_) {
     const BlockSpan run{first, std::min(first + max_part_blocks_, blocks.last)};
     const auto part = std::make_shared<Part>(object, run, Deadline::After(clock_, options_.prefetch_timeout));
     part->max_retries = options_.prefetch_retries;
     part->token = token;
-    const bool queued = prefetch_pool_.TrySubmit([this, part] {
-      if (Admit(part)) Run(part);
-    });
-    if (!queued) return;
+    if (!Queue(part)) return std::max(range.offset, first * block_size_);
   }
+  return range.end();
+}
+
+bool BlockFetcher::Queue(const PartPtr& part) {
+  if (IsNear(part->object, part->blocks)) return true;
+  if (!SetAside(*part)) return false;
+  const bool queued = prefetch_pool_.TrySubmit([this, part] {
+    if (Admit(part)) {
+      Run(part);
+    } else {
+      GiveBack(*part);
+    }
+  });
+  if (!queued) GiveBack(*part);
+  return queued;
+}
+
+// The budget holds before anything is sent. Where it is used up, what was fetched for those that are silent goes.
+bool BlockFetcher::SetAside(Part& part) {
+  const uint64_t bytes = BytesOf(*part.object, part.blocks).size;
+  const TimePoint now = clock_.Now();
+  MutexLock lock(mu_);
+  prefetchers_.Note(part.token.get(), now);
+  if (stopping_) return false;
+  if (!memory_.ReservePrefetch(bytes)) {
+    for (const void* idle : prefetchers_.TakeIdle(now)) memory_.Disown(idle);
+    if (!memory_.ReservePrefetch(bytes)) return false;
+  }
+  part.reserved = bytes;
+  return true;
+}
+
+void BlockFetcher::GiveBack(Part& part) {
+  MutexLock lock(mu_);
+  memory_.Release(std::exchange(part.reserved, 0), true);
+  memory_freed_.SignalAll();
+}
+
+uint64_t BlockFetcher::GetPrefetchShare() const {
+  MutexLock lock(mu_);
+  return prefetchers_.ShareOf(memory_.prefetch_limit());
 }
 
 void BlockFetcher::Abandon(const PrefetchToken& token) {
   *token = true;
   MutexLock lock(mu_);
+  prefetchers_.Remove(token.get());
+  memory_.Disown(token.get());
   for (const PartPtr& part : parts_) {
     if (part->token == token && part->is_abandoned()) part->cancelled = true;
   }
@@ -47,7 +87,8 @@ bool BlockFetcher::Admit(const PartPtr& part) {
   });
   uint64_t bytes = 0;
   for (const uint64_t index : missing) bytes += BytesOf(*part->object, index).size;
-  if (missing.empty() || stopping_ || !memory_.ReservePrefetch(bytes)) return false;
+  if (missing.empty() || stopping_) return false;
+  memory_.Release(part->reserved - bytes, true);
   part->reserved = bytes;
   for (const uint64_t index : missing) Enter(part, index);
   parts_.insert(part);
@@ -117,7 +158,7 @@ BlockSpan BlockFetcher::NextRun(const Part& part, uint64_t from) const {
 
 Result<void> BlockFetcher::GetRun(Part& part, BlockSpan run) {
   const ByteRange range = BytesOf(*part.object, run);
-  BlockAssembler assembler(range, block_size_, [&](uint64_t index, const BlockPtr& block) {
+  BlockAssembler assembler(range, block_size_, buffers_, [&](uint64_t index, const BlockPtr& block) {
     const bool is_news = Land(part, index, block);
     if (is_news && cache_ != nullptr) cache_->Put(part.object->cache_id, index, block);
   });
@@ -150,7 +191,8 @@ bool BlockFetcher::Land(Part& part, uint64_t index, BlockPtr block) {
   }
   if (part.is_prefetch()) metrics_.Add(Metric::kPrefetchedBlocks);
   part.reserved -= block->size();
-  memory_.Keep(key, std::move(block), part.is_prefetch(), part.is_prefetch() && !wanted);
+  const bool is_unread = part.is_prefetch() && !wanted && !part.is_abandoned();
+  memory_.Keep(key, std::move(block), part.is_prefetch(), is_unread ? part.token.get() : nullptr);
   memory_freed_.SignalAll();
   return is_news;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "remote/block_memory.h"
 
+#include <iterator>
 #include <utility>
 
 namespace s3overlay {
@@ -18,7 +19,7 @@ bool BlockMemory::ReserveDemand(uint64_t bytes) {
 
 bool BlockMemory::ReservePrefetch(uint64_t bytes) {
   // Unread blocks are not dropped for more of their kind: that would fetch in circles.
-  if (demand_ + prefetch_ + kept_unread_ + bytes > limit_ - limit_ / 4) return false;
+  if (demand_ + prefetch_ + kept_unread_ + bytes > prefetch_limit()) return false;
   while (!HasRoom(bytes) && !read_.empty()) DropOldest(read_);
   prefetch_ += bytes;
   return true;
@@ -26,27 +27,46 @@ bool BlockMemory::ReservePrefetch(uint64_t bytes) {
 
 void BlockMemory::Release(uint64_t bytes, bool is_prefetch) { (is_prefetch ? prefetch_ : demand_) -= bytes; }
 
-void BlockMemory::Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, bool unread) {
+void BlockMemory::Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, const void* unread_of) {
   Release(block->size(), is_prefetch);
   if (by_key_.contains(key)) return;
-  Node node{.key = key, .block = std::move(block), .unread = unread};
+  Node node{.key = key, .block = std::move(block), .unread_of = unread_of};
   Nodes& nodes = ListOf(node);
   CountOf(node) += node.block->size();
   nodes.push_front(std::move(node));
   by_key_.emplace(key, nodes.begin());
+  TrimRead();
 }
 
 BlockMemory::Taken BlockMemory::Take(const BlockKey& key) {
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return {};
-  Node& node = *found->second;
-  const bool was_unread = node.unread;
-  CountOf(node) -= node.block->size();
-  Nodes& from = ListOf(node);
-  node.unread = false;
-  CountOf(node) += node.block->size();
-  read_.splice(read_.begin(), from, found->second);
-  return {.block = node.block, .was_unread = was_unread};
+  const Taken taken{.block = found->second->block, .was_unread = found->second->unread_of != nullptr};
+  MarkRead(found->second);
+  TrimRead();
+  return taken;
+}
+
+void BlockMemory::Disown(const void* owner) {
+  for (auto node = unread_.begin(); node != unread_.end();) {
+    const auto next = std::next(node);
+    if (node->unread_of == owner) MarkRead(node);
+    node = next;
+  }
+  TrimRead();
+}
+
+// The last used from here on.
+void BlockMemory::MarkRead(Nodes::iterator node) {
+  CountOf(*node) -= node->block->size();
+  Nodes& from = ListOf(*node);
+  node->unread_of = nullptr;
+  CountOf(*node) += node->block->size();
+  read_.splice(read_.begin(), from, node);
+}
+
+void BlockMemory::TrimRead() {
+  while (kept_read_ > keep_read_) DropOldest(read_);
 }
 
 void BlockMemory::DropOldest(Nodes& nodes) {

@@ -3,7 +3,8 @@
 // BlockMemory: the one memory budget of all fetching, and the blocks that were fetched lately, which live in it too.
 //
 // Demand reads may use all of it. Prefetch never takes the last quarter, so that a reader who waits is never kept from
-// starting by bytes that nobody has asked for.
+// starting by bytes that nobody has asked for. Blocks that were fetched ahead and not read belong to whom they were
+// fetched for; when it is gone they are like any other, and go when room is needed.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +24,8 @@ using BlockPtr = std::shared_ptr<const std::vector<std::byte>>;
 // that is copying a block may hold it a moment longer.
 class BlockMemory {
  public:
-  explicit BlockMemory(uint64_t limit) : limit_(limit) {}
+  // `keep_read`: of blocks that were read, so much stays at most. Less where a cache on disk has them too.
+  BlockMemory(uint64_t limit, uint64_t keep_read) : limit_(limit), keep_read_(keep_read) {}
 
   // Sets `bytes` aside for a part that is about to be fetched, dropping kept blocks for it. False when what is in
   // flight leaves no room.
@@ -32,8 +34,12 @@ class BlockMemory {
   // Gives back what was reserved and did not become a block.
   void Release(uint64_t bytes, bool is_prefetch);
 
-  // Keeps a block, whose bytes are reserved. `unread`: fetched ahead, and nobody has taken it yet.
-  void Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, bool unread);
+  // Keeps a block, whose bytes are reserved. `unread_of`: for whom it was fetched ahead, where nobody has taken it yet;
+  // else null.
+  void Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, const void* unread_of);
+
+  // What was fetched ahead for this one waits for nobody any more.
+  void Disown(const void* owner);
 
   struct Taken {
     BlockPtr block;           // Null: not here.
@@ -43,22 +49,26 @@ class BlockMemory {
   bool Contains(const BlockKey& key) const { return by_key_.contains(key); }
 
   uint64_t used() const { return demand_ + prefetch_ + kept_read_ + kept_unread_; }
-  uint64_t limit() const { return limit_; }
+  // Bytes that prefetching may hold, of all owners together.
+  uint64_t prefetch_limit() const { return limit_ - limit_ / 4; }
 
  private:
   struct Node {
     BlockKey key;
     BlockPtr block;
-    bool unread = false;
+    const void* unread_of = nullptr;
   };
   using Nodes = std::list<Node>;  // Last used first.
 
   bool HasRoom(uint64_t bytes) const { return used() + bytes <= limit_; }
   void DropOldest(Nodes& nodes);
-  Nodes& ListOf(const Node& node) { return node.unread ? unread_ : read_; }
-  uint64_t& CountOf(const Node& node) { return node.unread ? kept_unread_ : kept_read_; }
+  void MarkRead(Nodes::iterator node);
+  void TrimRead();
+  Nodes& ListOf(const Node& node) { return node.unread_of != nullptr ? unread_ : read_; }
+  uint64_t& CountOf(const Node& node) { return node.unread_of != nullptr ? kept_unread_ : kept_read_; }
 
   const uint64_t limit_;
+  const uint64_t keep_read_;
   uint64_t demand_ = 0;    // Reserved, in flight.
   uint64_t prefetch_ = 0;  // Reserved, in flight.
   uint64_t kept_read_ = 0;

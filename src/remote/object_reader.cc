@@ -28,7 +28,7 @@ Result<size_t> ObjectReader::Read(uint64_t offset, std::span<std::byte> buffer, 
 // Readahead hears of each read once: of this one here only if it does not come again as one that may wait.
 Result<void> ObjectReader::ReadNear(ByteRange range, std::span<std::byte> out, const CallContext& context) {
   S3OVERLAY_RETURN_IF_ERROR(tools_.fetcher.Read(object_, range.offset, out, range.end(), context));
-  LookAhead(range);
+  LookAhead(range, false);
   return {};
 }
 
@@ -36,18 +36,25 @@ Result<void> ObjectReader::ReadAny(ByteRange range, std::span<std::byte> out, co
   CallContext limited = context;
   limited.max_retries = std::min(context.max_retries, tools_.max_retries);
   // First, so that what comes next is under way while this read waits.
-  const uint64_t fetch_through = LookAhead(range);
+  const uint64_t fetch_through = LookAhead(range, true);
   return tools_.fetcher.Read(object_, range.offset, out, fetch_through, limited);
 }
 
 // Answers how far this read's own GET may go on.
-uint64_t ObjectReader::LookAhead(ByteRange range) {
+uint64_t ObjectReader::LookAhead(ByteRange range, bool waits) {
+  const uint64_t share = tools_.fetcher.GetPrefetchShare();
   ReadaheadAdvice advice;
   {
     MutexLock lock(mu_);
-    advice = readahead_.OnRead(range);
+    advice = readahead_.OnRead(range, {.waits = waits, .allowance = share});
   }
-  for (const ByteRange& ahead : advice.prefetch) tools_.fetcher.Prefetch(object_, ahead, token_);
+  for (const ByteRange& ahead : advice.prefetch) {
+    const uint64_t taken_to = tools_.fetcher.Prefetch(object_, ahead, token_);
+    if (taken_to == ahead.end()) continue;
+    MutexLock lock(mu_);
+    readahead_.OnRefused({taken_to, ahead.end() - taken_to});
+    break;
+  }
   return advice.fetch_through;
 }
 

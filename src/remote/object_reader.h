@@ -43,7 +43,7 @@ class ObjectReader final : public OpenFile {
  private:
   Result<void> ReadNear(ByteRange range, std::span<std::byte> out, const CallContext& context);
   Result<void> ReadAny(ByteRange range, std::span<std::byte> out, const CallContext& context);
-  uint64_t LookAhead(ByteRange range) S3OVERLAY_EXCLUDES(mu_);
+  uint64_t LookAhead(ByteRange range, bool waits) S3OVERLAY_EXCLUDES(mu_);
   Error Explain(Error error) const;
 
   const Entry entry_;

@@ -2,14 +2,16 @@
 //
 // Readahead: which bytes of a file will be asked for next. A pure state machine, told of every read of one handle.
 //
-// The window opens at the second read in a row: doubling from one block would cost ten round trips before the network
-// is busy. Several streams a handle are told apart, since readers of columns and shards jump between a few positions;
-// a read that continues none starts one and prefetches nothing.
+// Known ways to read: forward and backward, several readers side by side (columns, shards), strides, and formats that
+// are read from their end (the footer of a parquet file, the directory of a zip archive). A read that fits none of them
+// fetches nothing but itself.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "remote/read_streams.h"
+#include "remote/read_strides.h"
 #include "s3overlay/byte_range.h"
 
 namespace s3overlay {
@@ -17,40 +19,38 @@ namespace s3overlay {
 struct ReadaheadOptions {
   uint64_t file_size = 0;
   uint64_t block_size = 128 << 10;
-  uint64_t part = 8 << 20;         // Bytes of one range that is answered; also the first window.
-  uint64_t max_window = 32 << 20;  // Bytes ahead of a reader. Larger: more memory a handle, for faster networks.
-  uint64_t small_file = 1 << 20;   // A file up to this size is fetched whole when it is read from its start.
-  size_t max_streams = 8;
+  uint64_t first_window = 16 << 20;  // See ReadStreamsOptions.
+  uint64_t max_window = 256 << 20;
+  uint64_t small_file = 1 << 20;  // A file up to this size is fetched whole when it is read from its start.
+  uint64_t tail = 512 << 10;      // Fetched when a handle's first read is at the end of the file.
 };
 
 struct ReadaheadAdvice {
   uint64_t fetch_through = 0;       // The read's own GET may go on to here; its end where nothing is gained.
-  std::vector<ByteRange> prefetch;  // Whole blocks, ascending; each range is answered once.
+  std::vector<ByteRange> prefetch;  // In the order in which they will be wanted; each byte is answered once.
 };
 
 // Not thread-safe.
 class Readahead {
  public:
-  explicit Readahead(ReadaheadOptions options) : options_(options) {}
+  explicit Readahead(const ReadaheadOptions& options);
 
   // `read` lies inside the file and is not empty.
-  ReadaheadAdvice OnRead(ByteRange read);
+  ReadaheadAdvice OnRead(ByteRange read, const ReaderState& state = {});
+
+  // Nobody will fetch `range` of an earlier advice.
+  void OnRefused(ByteRange range);
 
  private:
-  struct Stream {
-    uint64_t next = 0;   // Where the reader will go on.
-    uint64_t ahead = 0;  // Up to here blocks have been asked for.
-    uint64_t window = 0;
-  };
-
-  Stream* FindStream(ByteRange read);
-  bool IsLate(ByteRange read) const;
-  void StartStream(ByteRange read);
-  std::vector<ByteRange> Advance(Stream& stream, ByteRange read);
-  uint64_t RoundUp(uint64_t position) const;
+  ReadaheadAdvice OnJump(ByteRange read);
+  ByteRange Mirror(ByteRange range) const;
+  std::vector<ByteRange> Mirror(std::vector<ByteRange> ranges) const;
 
   const ReadaheadOptions options_;
-  std::vector<Stream> streams_;  // Last used first.
+  ReadStreams forward_;
+  ReadStreams backward_;  // In a mirrored file.
+  ReadStrides strides_;
+  bool is_first_ = true;
 };
 
 }  // namespace s3overlay

@@ -209,6 +209,42 @@ TEST_F(BlockFetcherTest, MemoryIsBoundedAndPrefetchLeavesAShareToReaders) {
   EXPECT_LE(fetcher_->memory_used(), 16 * kBlock);
 }
 
+TEST_F(BlockFetcherTest, PrefetchSaysHowFarItsMemoryReaches) {
+  options_.memory_limit = 16 * kBlock;  // Parts of two blocks, and twelve blocks for prefetching.
+  Start();
+  store_.CloseGate(Call::kGet, 0);
+  const auto token = std::make_shared<std::atomic<bool>>(false);
+  EXPECT_EQ(fetcher_->Prefetch(object_, {0, 40 * kBlock}, token), 12 * kBlock);
+  EXPECT_EQ(fetcher_->memory_used(), 12 * kBlock);
+  store_.OpenGate(Call::kGet);
+}
+
+TEST_F(BlockFetcherTest, EachOfThoseWhoPrefetchHasAnEqualShare) {
+  options_.memory_limit = 64 * kBlock;
+  Start();
+  EXPECT_EQ(fetcher_->GetPrefetchShare(), 48 * kBlock);
+  std::vector<PrefetchToken> tokens;
+  for (uint64_t i = 0; i < 3; ++i) {
+    tokens.push_back(std::make_shared<std::atomic<bool>>(false));
+    fetcher_->Prefetch(object_, {i * kBlock, kBlock}, tokens.back());
+  }
+  EXPECT_EQ(fetcher_->GetPrefetchShare(), 16 * kBlock);
+  fetcher_->Abandon(tokens.back());
+  EXPECT_EQ(fetcher_->GetPrefetchShare(), 24 * kBlock);
+}
+
+TEST_F(BlockFetcherTest, WhatWasFetchedForAClosedFileLeavesItsMemoryToOthers) {
+  options_.memory_limit = 16 * kBlock;
+  Start();
+  const auto closed = std::make_shared<std::atomic<bool>>(false);
+  EXPECT_EQ(fetcher_->Prefetch(object_, {0, 12 * kBlock}, closed), 12 * kBlock);
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchedBlocks) == 12; }));
+  const auto open = std::make_shared<std::atomic<bool>>(false);
+  EXPECT_EQ(fetcher_->Prefetch(object_, {20 * kBlock, 4 * kBlock}, open), 20 * kBlock);
+  fetcher_->Abandon(closed);
+  EXPECT_EQ(fetcher_->Prefetch(object_, {20 * kBlock, 4 * kBlock}, open), 24 * kBlock);
+}
+
 TEST_F(BlockFetcherTest, DestructionCancelsWhatIsUnderWay) {
   Start();
   store_.CloseGate(Call::kGet, 0);

@@ -3,10 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace s3overlay {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
+constexpr uint64_t kBlock = 128 << 10;
 
 uint64_t TotalOf(const std::vector<ByteRange>& ranges) {
   uint64_t total = 0;
@@ -14,17 +18,20 @@ uint64_t TotalOf(const std::vector<ByteRange>& ranges) {
   return total;
 }
 
+uint64_t Scatter(uint64_t i) { return (i * 6364136223846793005U + 1442695040888963407U) >> 20; }
+
 TEST(ReadaheadTest, OpensWideAtTheSecondReadInARow) {
   Readahead readahead({.file_size = 1024 * kMiB});
   EXPECT_TRUE(readahead.OnRead({0, kMiB}).prefetch.empty());
   const auto second = readahead.OnRead({kMiB, kMiB}).prefetch;
   ASSERT_FALSE(second.empty());
   EXPECT_EQ(second.front().offset, 2 * kMiB);
-  EXPECT_EQ(TotalOf(second), 8 * kMiB);
+  EXPECT_EQ(TotalOf(second), 16 * kMiB);
+  EXPECT_GE(second.size(), 8U);  // Side by side from the beginning.
 }
 
 TEST(ReadaheadTest, CoversASequentialFileOnceAndKeepsToTheWindow) {
-  constexpr uint64_t kSize = 200 * kMiB + 17;
+  constexpr uint64_t kSize = 900 * kMiB + 17;
   Readahead readahead({.file_size = kSize});
   uint64_t covered = 2 * kMiB;
   for (uint64_t at = 0; at < kSize; at += kMiB) {
@@ -32,31 +39,88 @@ TEST(ReadaheadTest, CoversASequentialFileOnceAndKeepsToTheWindow) {
     for (const ByteRange& range : readahead.OnRead(read).prefetch) {
       EXPECT_EQ(range.offset, covered);
       EXPECT_LE(range.size, 8 * kMiB);
+      EXPECT_EQ(range.offset % kBlock, 0U);
       covered = range.end();
     }
-    EXPECT_LE(covered, read.end() + 33 * kMiB);
+    EXPECT_LE(covered, read.end() + 257 * kMiB);
     EXPECT_GE(covered, std::min(kSize, at == 0 ? 0 : read.end() + kMiB));
   }
   EXPECT_EQ(covered, kSize);
 }
 
-TEST(ReadaheadTest, RandomAndBackwardReadsPrefetchNothing) {
-  Readahead readahead({.file_size = 1024 * kMiB});
-  uint64_t at = 12345;
-  for (int i = 0; i < 1000; ++i) {
-    at = (at * 6364136223846793005U + 1442695040888963407U) % (1024 * kMiB - 4096);
-    EXPECT_TRUE(readahead.OnRead({at / 4096 * 4096 * 5 % (1000 * kMiB), 4096}).prefetch.empty());
+TEST(ReadaheadTest, WindowGrowsOnlyForAReaderWhoHasToWait) {
+  Readahead waits({.file_size = 1024 * kMiB});
+  Readahead has_all({.file_size = 1024 * kMiB});
+  uint64_t of_waiting = 0;
+  uint64_t of_other = 0;
+  for (uint64_t at = 0; at < 100 * kMiB; at += kMiB) {
+    of_waiting += TotalOf(waits.OnRead({at, kMiB}, {.waits = true}).prefetch);
+    of_other += TotalOf(has_all.OnRead({at, kMiB}, {.waits = false}).prefetch);
   }
-  for (uint64_t back = 900; back > 800; --back) EXPECT_TRUE(readahead.OnRead({back * kMiB, kMiB}).prefetch.empty());
+  EXPECT_GE(of_waiting, 200 * kMiB);
+  EXPECT_LE(of_other, 116 * kMiB);
+}
+
+TEST(ReadaheadTest, KeepsToTheShareThatItIsGiven) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  uint64_t asked = 0;
+  for (uint64_t at = 0; at < 200 * kMiB; at += kMiB) {
+    asked += TotalOf(readahead.OnRead({at, kMiB}, {.waits = true, .allowance = 6 * kMiB}).prefetch);
+    EXPECT_LE(asked, at + 8 * kMiB);
+  }
+  EXPECT_GE(asked, 199 * kMiB);
+}
+
+TEST(ReadaheadTest, WhatWasRefusedIsAskedForAgain) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  readahead.OnRead({0, kMiB});
+  const auto asked = readahead.OnRead({kMiB, kMiB}).prefetch;
+  const ByteRange refused{6 * kMiB, asked.back().end() - 6 * kMiB};
+  readahead.OnRefused(refused);
+  uint64_t from = 0;
+  for (uint64_t at = 2 * kMiB; from == 0 && at < 8 * kMiB; at += kMiB) {
+    const auto again = readahead.OnRead({at, kMiB}, {.waits = false}).prefetch;
+    if (!again.empty()) from = again.front().offset;
+  }
+  EXPECT_EQ(from, 6 * kMiB);
+}
+
+TEST(ReadaheadTest, RandomReadsPrefetchNothing) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  for (uint64_t i = 0; i < 1000; ++i) {
+    const uint64_t at = Scatter(i) % (1000 * kMiB) / 4096 * 4096;
+    EXPECT_TRUE(readahead.OnRead({at, 4096}).prefetch.empty()) << at;
+  }
+}
+
+// The kernel cuts a large read into several.
+TEST(ReadaheadTest, LargeReadsAtRandomAreSoonKnownForWhatTheyAre) {
+  Readahead readahead({.file_size = 100'000 * kMiB});
+  uint64_t wasted = 0;
+  for (uint64_t i = 1; i < 100; ++i) {
+    const uint64_t at = Scatter(i) % (100'000 * kMiB - 4 * kMiB);
+    for (uint64_t piece = 0; piece < 4; ++piece) {
+      wasted += TotalOf(readahead.OnRead({at + piece * kMiB, kMiB}).prefetch);
+    }
+  }
+  EXPECT_LE(wasted, 150 * kMiB);
+}
+
+TEST(ReadaheadTest, StopsAtOnceWhenThePatternTurnsRandom) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  for (uint64_t at = 0; at < 50 * kMiB; at += kMiB) readahead.OnRead({at, kMiB});
+  for (uint64_t i = 0; i < 100; ++i) {
+    EXPECT_TRUE(readahead.OnRead({(400 * kMiB + Scatter(i) % (500 * kMiB)) / 4096 * 4096, 4096}).prefetch.empty());
+  }
 }
 
 TEST(ReadaheadTest, StreamsOfOneHandleAreToldApart) {
   Readahead readahead({.file_size = 1024 * kMiB});
-  for (uint64_t stream = 0; stream < 8; ++stream) {
-    EXPECT_TRUE(readahead.OnRead({stream * 100 * kMiB, kMiB}).prefetch.empty());
-  }
-  for (uint64_t stream = 0; stream < 8; ++stream) {
-    EXPECT_FALSE(readahead.OnRead({stream * 100 * kMiB + kMiB, kMiB}).prefetch.empty());
+  for (uint64_t round = 0; round < 20; ++round) {
+    for (uint64_t stream = 0; stream < 8; ++stream) {
+      const auto ahead = readahead.OnRead({(stream * 117 + round) * kMiB, kMiB}).prefetch;
+      EXPECT_TRUE(round != 1 || !ahead.empty()) << stream;
+    }
   }
 }
 
@@ -67,7 +131,44 @@ TEST(ReadaheadTest, ReadsThatOvertakeEachOtherAreOneStream) {
   EXPECT_TRUE(readahead.OnRead({kMiB, kMiB}).prefetch.empty());
   const auto next = readahead.OnRead({3 * kMiB, kMiB}).prefetch;
   ASSERT_FALSE(next.empty());
-  EXPECT_EQ(next.front().offset, 11 * kMiB);
+  EXPECT_EQ(next.front().offset, 19 * kMiB);
+}
+
+TEST(ReadaheadTest, BackwardReadersAreFollowedToTheStartOfTheFile) {
+  constexpr uint64_t kSize = 200 * kMiB + 4097;
+  Readahead readahead({.file_size = kSize});
+  uint64_t covered = 0;
+  for (uint64_t end = kSize; end > 0; end -= std::min(end, kMiB)) {
+    const uint64_t begin = end - std::min(end, kMiB);
+    for (const ByteRange& range : readahead.OnRead({begin, end - begin}).prefetch) {
+      if (covered != 0 && begin < kSize - 5 * kMiB) {
+        EXPECT_EQ(range.end(), covered);
+        EXPECT_EQ(range.offset % kBlock, 0U);
+      }
+      covered = range.offset;
+    }
+    EXPECT_TRUE(end >= kSize - 4 * kMiB || begin <= kMiB || covered < begin) << begin;
+  }
+  EXPECT_EQ(covered, 0U);
+}
+
+TEST(ReadaheadTest, StridesAreFollowedByTheirPieces) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  std::vector<ByteRange> asked;
+  for (uint64_t i = 0; i < 40; ++i) {
+    for (const ByteRange& range : readahead.OnRead({i * 10 * kMiB, 64 << 10}).prefetch) asked.push_back(range);
+  }
+  ASSERT_GE(asked.size(), 36U);
+  for (size_t i = 0; i < asked.size(); ++i) EXPECT_EQ(asked[i], (ByteRange{(i + 4) * 10 * kMiB, 64 << 10}));
+}
+
+TEST(ReadaheadTest, AFirstReadAtTheEndBringsTheFooter) {
+  Readahead readahead({.file_size = 100 * kMiB});
+  const auto tail = readahead.OnRead({100 * kMiB - 8, 8}).prefetch;
+  ASSERT_EQ(tail.size(), 1U);
+  EXPECT_EQ(tail.front(), (ByteRange{100 * kMiB - (512 << 10), 512 << 10}));
+  EXPECT_TRUE(readahead.OnRead({50 * kMiB, 8}).prefetch.empty());
+  EXPECT_TRUE(readahead.OnRead({100 * kMiB - 100, 8}).prefetch.empty());
 }
 
 TEST(ReadaheadTest, SmallFileIsFetchedWholeByItsFirstRead) {

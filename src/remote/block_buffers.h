@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// BlockBuffers: memory for blocks, used again. A block comes and goes eight thousand times a gigabyte: fresh memory
+// would cost a page fault for every 4 KiB of it, and leave holes in the heap that no budget counts.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "s3overlay/mutex.h"
+
+namespace s3overlay {
+
+// Thread-safe. Buffers may outlive it.
+class BlockBuffers {
+ public:
+  using Buffer = std::vector<std::byte>;
+
+  // Up to `max_spare` buffers of `block_size` bytes wait to be used again.
+  BlockBuffers(size_t block_size, size_t max_spare)
+      : block_size_(block_size), shelf_(std::make_shared<Shelf>(max_spare)) {}
+
+  // Empty, with room for `bytes`. Shorter blocks (small files, ends of files) get just what they need.
+  std::shared_ptr<Buffer> Take(size_t bytes) {
+    if (bytes != block_size_) {
+      auto exact = std::make_shared<Buffer>();
+      exact->reserve(bytes);
+      return exact;
+    }
+    std::unique_ptr<Buffer> buffer = shelf_->Take();
+    if (buffer == nullptr) buffer = std::make_unique<Buffer>();
+    buffer->clear();
+    buffer->reserve(block_size_);
+    return {buffer.release(), [shelf = shelf_](Buffer* used) { shelf->GiveBack(std::unique_ptr<Buffer>(used)); }};
+  }
+
+ private:
+  class Shelf {
+   public:
+    explicit Shelf(size_t max_spare) : max_spare_(max_spare) {}
+
+    std::unique_ptr<Buffer> Take() S3OVERLAY_EXCLUDES(mu_) {
+      MutexLock lock(mu_);
+      if (spare_.empty()) return nullptr;
+      std::unique_ptr<Buffer> buffer = std::move(spare_.back());
+      spare_.pop_back();
+      return buffer;
+    }
+    void GiveBack(std::unique_ptr<Buffer> buffer) S3OVERLAY_EXCLUDES(mu_) {
+      MutexLock lock(mu_);
+      if (spare_.size() < max_spare_) spare_.push_back(std::move(buffer));
+    }
+
+   private:
+    const size_t max_spare_;
+    Mutex mu_;
+    std::vector<std::unique_ptr<Buffer>> spare_ S3OVERLAY_GUARDED_BY(mu_);
+  };
+
+  const size_t block_size_;
+  const std::shared_ptr<Shelf> shelf_;
+};
+
+}  // namespace s3overlay
