@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "s3overlay/byte_chain.h"
 #include "s3overlay/call_context.h"
 #include "s3overlay/clock.h"
 #include "s3overlay/result.h"
@@ -108,6 +109,9 @@ class OpenFile {
   // neither cached nor in the store any more; never bytes of another version. With may_block false: kWouldBlock where
   // the answer needs the network.
   virtual Result<size_t> Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) = 0;
+
+  // The same without a copy of what is in memory: up to `size` bytes.
+  virtual Result<ByteChain> Borrow(uint64_t offset, size_t size, const CallContext& context);
 
   // What was opened. For a live local file the attributes are those of the moment.
   virtual Result<Entry> GetEntry() const = 0;

@@ -38,6 +38,7 @@ namespace s3overlay {
   X(kCacheIoErrors,       "cache_io_errors",         "errors",   "System calls of the cache that failed")                \
   X(kPrefetchedBlocks,    "prefetched_blocks",       "blocks",   "Blocks fetched ahead of a reader")                     \
   X(kPrefetchUsedBlocks,  "prefetched_blocks_used",  "blocks",   "Of those, blocks that a reader took")                  \
+  X(kPrefetchWastedBlocks, "prefetched_blocks_wasted", "blocks", "Of those, blocks that left the memory unread")         \
   X(kKeysHidden,          "keys_hidden",             "keys",     "Keys that cannot be shown as a path")
 // clang-format on
 

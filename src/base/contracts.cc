@@ -32,6 +32,15 @@ std::string_view FileStateName(FileState state) {
   return "fresh";
 }
 
+Result<ByteChain> OpenFile::Borrow(uint64_t offset, size_t size, const CallContext& context) {
+  const auto buffer = std::make_shared<std::vector<std::byte>>(size);
+  Result<size_t> got = Read(offset, *buffer, context);
+  if (!got) return got.error();
+  ByteChain chain;
+  if (*got > 0) chain.Append(std::span(*buffer).first(*got), buffer);
+  return chain;
+}
+
 bool HasStrongEtag(const ObjectId& object) { return !object.etag.empty() && !object.etag.starts_with("W/"); }
 
 const std::string* HttpResponse::FindHeader(std::string_view name) const {

@@ -10,16 +10,6 @@
 #include "s3overlay/log.h"
 
 namespace s3overlay {
-namespace {
-
-// A FUSE thread's buffer stays with the thread; lanes have many threads, and theirs goes back.
-std::span<std::byte> ThreadBuffer(size_t size) {
-  thread_local std::vector<std::byte> buffer;
-  if (buffer.size() < size) buffer.resize(size);
-  return std::span(buffer).first(size);
-}
-
-}  // namespace
 
 Result<void> Filesystem::Open(Request& request, fuse_ino_t id, fuse_file_info file, const CallContext& context) {
   if ((file.flags & O_ACCMODE) != O_RDONLY || (file.flags & O_TRUNC) != 0) return SystemError(EROFS, "open to write");
@@ -76,12 +66,9 @@ Result<void> Filesystem::ReplyOpened(Request& request, const NodePtr& node, std:
 
 Result<void> Filesystem::Read(Request& request, const FileHandle& handle, size_t size, uint64_t offset,
                               const CallContext& context) {
-  std::vector<std::byte> own;
-  if (context.may_block) own.resize(size);
-  const std::span<std::byte> buffer = context.may_block ? std::span(own) : ThreadBuffer(size);
-  Result<size_t> got = handle.file->Read(offset, buffer, context);
+  Result<ByteChain> got = handle.file->Borrow(offset, size, context);
   if (got) {
-    request.ReplyData(buffer.first(*got));
+    request.ReplyData(*got);
     return {};
   }
   if (got.error().code != ErrorCode::kWouldBlock) {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuse/request.h"
 
+#include <sys/uio.h>
+
 #include <cerrno>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace s3overlay {
 
@@ -21,6 +24,14 @@ bool Request::ReplyAttributes(const struct stat& attributes, double timeout_s) {
 bool Request::ReplyOpen(const fuse_file_info& file) { return fuse_reply_open(Take(), &file) == 0; }
 bool Request::ReplyData(std::span<const std::byte> bytes) {
   return fuse_reply_buf(Take(), reinterpret_cast<const char*>(bytes.data()), bytes.size()) == 0;
+}
+bool Request::ReplyData(const ByteChain& chain) {
+  std::vector<iovec> pieces;
+  pieces.reserve(chain.pieces().size());
+  for (const ByteChain::Piece& piece : chain.pieces()) {
+    pieces.push_back({const_cast<std::byte*>(piece.bytes.data()), piece.bytes.size()});
+  }
+  return fuse_reply_iov(Take(), pieces.data(), static_cast<int>(pieces.size())) == 0;
 }
 bool Request::ReplyText(std::string_view target) {
   return fuse_reply_readlink(Take(), std::string(target).c_str()) == 0;

@@ -14,6 +14,8 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include "s3overlay/byte_chain.h"
+
 namespace s3overlay {
 
 // Used by one thread at a time. True from a reply means that the kernel took it (an open or entry that it did not take
@@ -30,6 +32,7 @@ class Request {
   bool ReplyAttributes(const struct stat& attributes, double timeout_s);
   bool ReplyOpen(const fuse_file_info& file);
   bool ReplyData(std::span<const std::byte> bytes);
+  bool ReplyData(const ByteChain& chain);
   bool ReplyText(std::string_view target);  // A symlink's target.
   bool ReplySpace(const struct statvfs& space);
   // getxattr and listxattr: the size alone where `room` is 0, ERANGE where it is too small.

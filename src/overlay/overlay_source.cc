@@ -19,6 +19,9 @@ class OverlayFile final : public OpenFile {
   Result<size_t> Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) override {
     return file_->Read(offset, buffer, context);
   }
+  Result<ByteChain> Borrow(uint64_t offset, size_t size, const CallContext& context) override {
+    return file_->Borrow(offset, size, context);
+  }
 
   Result<Entry> GetEntry() const override {
     auto inner = file_->GetEntry();

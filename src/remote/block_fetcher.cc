@@ -4,7 +4,6 @@
 #include "remote/block_fetcher.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "remote/single_flight.h"
@@ -12,28 +11,13 @@
 namespace s3overlay {
 namespace {
 
-// What of a block a read wants: from where in the block, into where.
-struct Slice {
-  uint64_t offset_in_block;
-  std::span<std::byte> out;
-};
-
-Slice SliceOf(uint64_t index, uint64_t block_size, uint64_t offset, std::span<std::byte> out) {
-  const ByteRange part = Intersect({index * block_size, block_size}, {offset, out.size()});
-  return {part.offset - index * block_size, out.subspan(part.offset - offset, part.size)};
-}
-
-void Copy(const std::vector<std::byte>& block, const Slice& slice) {
-  std::memcpy(slice.out.data(), block.data() + slice.offset_in_block, slice.out.size());
-}
-
 // A part has to fit into the memory several times over, or demand reads would wait for each other.
 uint64_t MaxPartBlocks(const BlockFetcherOptions& options, uint64_t block_size) {
   const uint64_t bytes = std::min(options.max_part, options.memory_limit / 8);
   return std::max<uint64_t>(1, bytes / block_size);
 }
 
-constexpr uint64_t kSpareBytes = uint64_t{16} << 20;
+constexpr uint64_t kSpareBytes = uint64_t{64} << 20;
 
 // What was read and lies on disk too need not stay for long.
 uint64_t KeepRead(const BlockFetcherOptions& options, const BlockCache* cache) {
@@ -49,7 +33,7 @@ BlockFetcher::BlockFetcher(BlockFetcherOptions options, BlockCache* cache, const
       max_part_blocks_(MaxPartBlocks(options_, block_size_)),
       clock_(clock),
       metrics_(metrics),
-      buffers_(block_size_, std::min(options_.memory_limit / 16, kSpareBytes) / block_size_),
+      buffers_(block_size_, std::min(options_.memory_limit / 8, kSpareBytes) / block_size_),
       memory_(std::max(options_.memory_limit, 2 * block_size_), KeepRead(options_, cache)),
       demand_pool_({.name = "fetch", .threads = options.demand_threads, .queue_limit = 4096}),
       prefetch_pool_({.name = "prefetch", .threads = options.prefetch_threads, .queue_limit = 1024}) {}
@@ -72,23 +56,31 @@ BlockFetcher::~BlockFetcher() {
   for (const PartPtr& part : left) Finish(part, Error{ErrorCode::kCancelled, "stopping"});
 }
 
-Result<void> BlockFetcher::Read(const PinnedObjectPtr& object, uint64_t offset, std::span<std::byte> out,
-                                uint64_t fetch_through, const CallContext& context) {
+Result<ByteChain> BlockFetcher::Read(const PinnedObjectPtr& object, ByteRange range, uint64_t fetch_through,
+                                     const CallContext& context) {
   const Error would_block{ErrorCode::kWouldBlock, "the store has to be asked"};
-  // Whoever comes again to wait copies everything then.
-  if (!context.may_block && !IsNear(object, BlocksOf({offset, out.size()}, block_size_))) return would_block;
-  const std::vector<uint64_t> missing = CopyWhatIsNear(object, offset, out);
-  if (missing.empty()) return {};
-  if (!context.may_block) return would_block;
-  if (auto end = EndOfPatience(context, clock_)) return *std::move(end);
-  const uint64_t last = BlockCount(std::min(fetch_through, object->id.size), block_size_);
-  for (Awaited& awaited : Join({object, missing, last, context})) {
-    const uint64_t index = awaited.index;
-    auto block = Await(object, std::move(awaited), context);
-    if (!block) return block.error();
-    Copy(**block, SliceOf(index, block_size_, offset, out));
+  // Whoever comes again to wait takes everything then.
+  if (!context.may_block && !IsNear(object, BlocksOf(range, block_size_))) return would_block;
+  std::vector<Near> near = TakeWhatIsNear(object, range);
+  std::vector<uint64_t> missing;
+  for (const Near& piece : near) {
+    if (piece.owner == nullptr) missing.push_back(piece.index);
   }
-  return {};
+  if (!missing.empty()) {
+    if (!context.may_block) return would_block;
+    if (auto end = EndOfPatience(context, clock_)) return *std::move(end);
+    const uint64_t last = BlockCount(std::min(fetch_through, object->id.size), block_size_);
+    for (Awaited& awaited : Join({object, missing, last, context})) {
+      Near& piece = near[awaited.index - near.front().index];
+      auto block = Await(object, std::move(awaited), context);
+      if (!block) return block.error();
+      piece.bytes = std::span(**block).subspan(piece.wanted.offset, piece.wanted.size);
+      piece.owner = *std::move(block);
+    }
+  }
+  ByteChain chain;
+  for (Near& piece : near) chain.Append(piece.bytes, std::move(piece.owner));
+  return chain;
 }
 
 bool BlockFetcher::IsNear(const PinnedObjectPtr& object, BlockSpan blocks) const {
@@ -103,37 +95,40 @@ bool BlockFetcher::IsNear(const PinnedObjectPtr& object, BlockSpan blocks) const
   return std::ranges::all_of(elsewhere, [&](uint64_t index) { return cache_->Contains(object->cache_id, index); });
 }
 
-// Answers which blocks are not near.
-std::vector<uint64_t> BlockFetcher::CopyWhatIsNear(const PinnedObjectPtr& object, uint64_t offset,
-                                                   std::span<std::byte> out) {
-  std::vector<uint64_t> missing;
-  const BlockSpan blocks = BlocksOf({offset, out.size()}, block_size_);
-  const std::vector<BlockPtr> in_memory = TakeFromMemory(object, blocks);
-  for (uint64_t index = blocks.first; index < blocks.last; ++index) {
-    const Slice slice = SliceOf(index, block_size_, offset, out);
-    if (const BlockPtr& block = in_memory[index - blocks.first]) {
-      Copy(*block, slice);
-    } else if (cache_ == nullptr || !cache_->Get(object->cache_id, index, slice.offset_in_block, slice.out)) {
-      missing.push_back(index);
-    }
+std::vector<BlockFetcher::Near> BlockFetcher::TakeWhatIsNear(const PinnedObjectPtr& object, ByteRange range) {
+  std::vector<Near> near;
+  TakeFromMemory(object, range, near);
+  if (cache_ == nullptr) return near;
+  for (Near& piece : near) {
+    if (piece.owner != nullptr) continue;
+    const auto buffer = buffers_.Take(piece.wanted.size);
+    buffer->resize(piece.wanted.size);
+    if (!cache_->Get(object->cache_id, piece.index, piece.wanted.offset, *buffer)) continue;
+    piece.bytes = *buffer;
+    piece.owner = buffer;
   }
-  return missing;
+  return near;
 }
 
-// One for each block; null where it is not here.
-std::vector<BlockPtr> BlockFetcher::TakeFromMemory(const PinnedObjectPtr& object, BlockSpan blocks) {
-  std::vector<BlockPtr> taken(blocks.count());
+void BlockFetcher::TakeFromMemory(const PinnedObjectPtr& object, ByteRange range, std::vector<Near>& near) {
   uint64_t unread = 0;
+  const BlockSpan blocks = BlocksOf(range, block_size_);
+  near.reserve(blocks.count());
   {
     MutexLock lock(mu_);
     for (uint64_t index = blocks.first; index < blocks.last; ++index) {
+      const ByteRange in_file = Intersect({index * block_size_, block_size_}, range);
+      Near& piece = near.emplace_back();
+      piece.index = index;
+      piece.wanted = {in_file.offset - index * block_size_, in_file.size};
       BlockMemory::Taken found = memory_.Take({object, index});
-      taken[index - blocks.first] = std::move(found.block);
+      if (found.block == nullptr) continue;
+      piece.bytes = std::span(*found.block).subspan(piece.wanted.offset, piece.wanted.size);
+      piece.owner = std::move(found.block);
       unread += found.was_unread ? 1 : 0;
     }
   }
   if (unread > 0) metrics_.Add(Metric::kPrefetchUsedBlocks, unread);
-  return taken;
 }
 
 std::vector<BlockFetcher::Awaited> BlockFetcher::Join(const Wish& wish) {

@@ -22,6 +22,7 @@
 #include "remote/pinned_object.h"
 #include "remote/prefetch_ledger.h"
 #include "s3overlay/block_cache.h"
+#include "s3overlay/byte_chain.h"
 #include "s3overlay/byte_range.h"
 #include "s3overlay/call_context.h"
 #include "s3overlay/clock.h"
@@ -56,11 +57,11 @@ class BlockFetcher {
 
   uint64_t block_size() const { return block_size_; }
 
-  // Fills `out` from `offset` on; all of it lies inside the object. `fetch_through`: a GET that has to be made anyway
-  // may as well go on to this position. kWouldBlock (lane 0) where a byte is not near and the caller may not wait; the
-  // store's errors; kTimedOut, kCancelled.
-  Result<void> Read(const PinnedObjectPtr& object, uint64_t offset, std::span<std::byte> out, uint64_t fetch_through,
-                    const CallContext& context) S3OVERLAY_EXCLUDES(mu_);
+  // All the bytes of `range`, which lies inside the object. `fetch_through`: a GET that has to be made anyway may as
+  // well go on to this position. kWouldBlock (lane 0) where a byte is not near and the caller may not wait; the store's
+  // errors; kTimedOut, kCancelled.
+  Result<ByteChain> Read(const PinnedObjectPtr& object, ByteRange range, uint64_t fetch_through,
+                         const CallContext& context) S3OVERLAY_EXCLUDES(mu_);
 
   // Fetches the blocks of `range` when a thread is to spare. Answers up to where that will happen: memory is set aside
   // now, and where there is none left, or too many wait already, the rest is forgotten.
@@ -82,6 +83,13 @@ class BlockFetcher {
     FlightPtr flight;
     bool is_own = false;  // This reader started it.
   };
+  // What a read wants of one block, and where it is; no bytes where it has yet to come.
+  struct Near {
+    uint64_t index = 0;
+    ByteRange wanted;  // In the block.
+    std::span<const std::byte> bytes;
+    std::shared_ptr<const void> owner;
+  };
   struct Wish {
     const PinnedObjectPtr& object;
     const std::vector<uint64_t>& missing;  // Ascending.
@@ -91,8 +99,8 @@ class BlockFetcher {
 
   // The read's steps.
   bool IsNear(const PinnedObjectPtr& object, BlockSpan blocks) const S3OVERLAY_EXCLUDES(mu_);
-  std::vector<uint64_t> CopyWhatIsNear(const PinnedObjectPtr& object, uint64_t offset, std::span<std::byte> out);
-  std::vector<BlockPtr> TakeFromMemory(const PinnedObjectPtr& object, BlockSpan blocks) S3OVERLAY_EXCLUDES(mu_);
+  std::vector<Near> TakeWhatIsNear(const PinnedObjectPtr& object, ByteRange range) S3OVERLAY_EXCLUDES(mu_);
+  void TakeFromMemory(const PinnedObjectPtr& object, ByteRange range, std::vector<Near>& near) S3OVERLAY_EXCLUDES(mu_);
   std::vector<Awaited> Join(const Wish& wish) S3OVERLAY_EXCLUDES(mu_);
   Awaited JoinOne(const BlockKey& key) S3OVERLAY_REQUIRES(mu_);
   std::vector<PartPtr> MakeParts(const Wish& wish, std::vector<Awaited>& awaited) S3OVERLAY_REQUIRES(mu_);

@@ -193,6 +193,7 @@ bool BlockFetcher::Land(Part& part, uint64_t index, BlockPtr block) {
   part.reserved -= block->size();
   const bool is_unread = part.is_prefetch() && !wanted && !part.is_abandoned();
   memory_.Keep(key, std::move(block), part.is_prefetch(), is_unread ? part.token.get() : nullptr);
+  metrics_.Add(Metric::kPrefetchWastedBlocks, memory_.TakeWasted());
   memory_freed_.SignalAll();
   return is_news;
 }

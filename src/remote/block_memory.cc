@@ -30,7 +30,7 @@ void BlockMemory::Release(uint64_t bytes, bool is_prefetch) { (is_prefetch ? pre
 void BlockMemory::Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, const void* unread_of) {
   Release(block->size(), is_prefetch);
   if (by_key_.contains(key)) return;
-  Node node{.key = key, .block = std::move(block), .unread_of = unread_of};
+  Node node{.key = key, .block = std::move(block), .unread_of = unread_of, .was_read = unread_of == nullptr};
   Nodes& nodes = ListOf(node);
   CountOf(node) += node.block->size();
   nodes.push_front(std::move(node));
@@ -41,7 +41,8 @@ void BlockMemory::Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, co
 BlockMemory::Taken BlockMemory::Take(const BlockKey& key) {
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return {};
-  const Taken taken{.block = found->second->block, .was_unread = found->second->unread_of != nullptr};
+  Node& node = *found->second;
+  const Taken taken{.block = node.block, .was_unread = !std::exchange(node.was_read, true)};
   MarkRead(found->second);
   TrimRead();
   return taken;
@@ -72,6 +73,7 @@ void BlockMemory::TrimRead() {
 void BlockMemory::DropOldest(Nodes& nodes) {
   const Node& node = nodes.back();
   CountOf(node) -= node.block->size();
+  wasted_ += node.was_read ? 0 : 1;
   by_key_.erase(node.key);
   nodes.pop_back();
 }

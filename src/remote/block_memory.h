@@ -12,6 +12,7 @@
 #include <list>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "remote/pinned_object.h"
@@ -48,6 +49,9 @@ class BlockMemory {
   Taken Take(const BlockKey& key);
   bool Contains(const BlockKey& key) const { return by_key_.contains(key); }
 
+  // Blocks fetched ahead that went without having been read, since the last call.
+  uint64_t TakeWasted() { return std::exchange(wasted_, 0); }
+
   uint64_t used() const { return demand_ + prefetch_ + kept_read_ + kept_unread_; }
   // Bytes that prefetching may hold, of all owners together.
   uint64_t prefetch_limit() const { return limit_ - limit_ / 4; }
@@ -57,6 +61,7 @@ class BlockMemory {
     BlockKey key;
     BlockPtr block;
     const void* unread_of = nullptr;
+    bool was_read = false;  // By anybody.
   };
   using Nodes = std::list<Node>;  // Last used first.
 
@@ -73,6 +78,7 @@ class BlockMemory {
   uint64_t prefetch_ = 0;  // Reserved, in flight.
   uint64_t kept_read_ = 0;
   uint64_t kept_unread_ = 0;
+  uint64_t wasted_ = 0;
   Nodes read_;
   Nodes unread_;
   std::unordered_map<BlockKey, Nodes::iterator, BlockKeyHash> by_key_;

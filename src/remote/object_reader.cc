@@ -16,28 +16,34 @@ ObjectReader::ObjectReader(Entry entry, PinnedObjectPtr object, const ObjectRead
 ObjectReader::~ObjectReader() { tools_.fetcher.Abandon(token_); }
 
 Result<size_t> ObjectReader::Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) {
-  const ByteRange range = Intersect({offset, buffer.size()}, {0, object_->id.size});
-  if (range.empty()) return size_t{0};
-  const std::span<std::byte> out = buffer.first(range.size);
-  const Result<void> done = context.may_block ? ReadAny(range, out, context) : ReadNear(range, out, context);
-  if (!done) return Explain(done.error());
+  Result<ByteChain> chain = Borrow(offset, buffer.size(), context);
+  if (!chain) return chain.error();
+  chain->CopyTo(buffer);
+  return chain->size();
+}
+
+Result<ByteChain> ObjectReader::Borrow(uint64_t offset, size_t size, const CallContext& context) {
+  const ByteRange range = Intersect({offset, size}, {0, object_->id.size});
+  if (range.empty()) return ByteChain();
+  Result<ByteChain> chain = context.may_block ? ReadAny(range, context) : ReadNear(range, context);
+  if (!chain) return Explain(chain.error());
   tools_.metrics.Add(Metric::kReadBytesS3, range.size);
-  return size_t{range.size};
+  return chain;
 }
 
 // Readahead hears of each read once: of this one here only if it does not come again as one that may wait.
-Result<void> ObjectReader::ReadNear(ByteRange range, std::span<std::byte> out, const CallContext& context) {
-  S3OVERLAY_RETURN_IF_ERROR(tools_.fetcher.Read(object_, range.offset, out, range.end(), context));
-  LookAhead(range, false);
-  return {};
+Result<ByteChain> ObjectReader::ReadNear(ByteRange range, const CallContext& context) {
+  Result<ByteChain> chain = tools_.fetcher.Read(object_, range, range.end(), context);
+  if (chain) LookAhead(range, false);
+  return chain;
 }
 
-Result<void> ObjectReader::ReadAny(ByteRange range, std::span<std::byte> out, const CallContext& context) {
+Result<ByteChain> ObjectReader::ReadAny(ByteRange range, const CallContext& context) {
   CallContext limited = context;
   limited.max_retries = std::min(context.max_retries, tools_.max_retries);
   // First, so that what comes next is under way while this read waits.
   const uint64_t fetch_through = LookAhead(range, true);
-  return tools_.fetcher.Read(object_, range.offset, out, fetch_through, limited);
+  return tools_.fetcher.Read(object_, range, fetch_through, limited);
 }
 
 // Answers how far this read's own GET may go on.
@@ -46,7 +52,7 @@ uint64_t ObjectReader::LookAhead(ByteRange range, bool waits) {
   ReadaheadAdvice advice;
   {
     MutexLock lock(mu_);
-    advice = readahead_.OnRead(range, {.waits = waits, .allowance = share});
+    advice = readahead_.OnRead(range, {.waits = waits, .allowance = share, .now = tools_.clock.Now()});
   }
   for (const ByteRange& ahead : advice.prefetch) {
     const uint64_t taken_to = tools_.fetcher.Prefetch(object_, ahead, token_);

@@ -24,6 +24,7 @@ struct ObjectReaderTools {
   ObjectCatalog& catalog;
   BlockFetcher& fetcher;
   BlockCache* cache;  // May be null.
+  const Clock& clock;
   Metrics& metrics;
   int lane = 0;
   int max_retries = 5;
@@ -37,12 +38,13 @@ class ObjectReader final : public OpenFile {
   ~ObjectReader() override;
 
   Result<size_t> Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) override;
+  Result<ByteChain> Borrow(uint64_t offset, size_t size, const CallContext& context) override;
   Result<Entry> GetEntry() const override { return entry_; }
   std::shared_ptr<BackingFile> GetBackingFile() override;
 
  private:
-  Result<void> ReadNear(ByteRange range, std::span<std::byte> out, const CallContext& context);
-  Result<void> ReadAny(ByteRange range, std::span<std::byte> out, const CallContext& context);
+  Result<ByteChain> ReadNear(ByteRange range, const CallContext& context);
+  Result<ByteChain> ReadAny(ByteRange range, const CallContext& context);
   uint64_t LookAhead(ByteRange range, bool waits) S3OVERLAY_EXCLUDES(mu_);
   Error Explain(Error error) const;
 

@@ -139,6 +139,7 @@ Result<std::shared_ptr<OpenFile>> ObjectSource::Open(const Entry& entry, const C
   const ObjectReaderTools tools{.catalog = catalog_,
                                 .fetcher = fetcher_,
                                 .cache = cache_,
+                                .clock = clock_,
                                 .metrics = metrics_,
                                 .lane = options_.lane,
                                 .max_retries = options_.max_retries};

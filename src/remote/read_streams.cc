@@ -2,6 +2,7 @@
 #include "remote/read_streams.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace s3overlay {
 namespace {
@@ -13,7 +14,10 @@ constexpr uint64_t kOvertaken = 4;
 // After so many jumps in a row a handle is taken to be read at random, in pieces as long as those before.
 constexpr int kJumpsOfRandomReader = 3;
 
-constexpr uint64_t kPartsOfWindow = 8;
+constexpr uint64_t kPartsOfWindow = 16;
+
+constexpr double kGain = 1.15;     // Less is noise.
+constexpr uint64_t kPatience = 8;  // Windows until a window that was large enough is tried larger again.
 
 }  // namespace
 
@@ -65,10 +69,24 @@ void ReadStreams::Resize(Stream& stream, const ReaderState& state) const {
   if (stream.window == 0) {
     stream.window = options_.first_window;
     stream.grow_at = stream.ahead;
+    stream.measured_from = stream.next;
+    stream.measured_at = state.now;
   } else if (state.waits && stream.next >= stream.grow_at) {
-    stream.window = std::min(2 * stream.window, options_.max_window);
-    stream.grow_at = stream.ahead;
+    Grow(stream, state.now);
   }
+}
+
+void ReadStreams::Grow(Stream& stream, TimePoint now) const {
+  const double seconds = std::chrono::duration<double>(std::max(now - stream.measured_at, Duration(1))).count();
+  const double rate = static_cast<double>(stream.next - stream.measured_from) / seconds;
+  // What was read since the window opened is too little to measure by.
+  const bool is_first = stream.next - stream.measured_from < options_.first_window / 2;
+  const bool was_worth_it = is_first || rate > kGain * stream.rate;
+  if (was_worth_it) stream.window = std::min(2 * stream.window, options_.max_window);
+  stream.grow_at = was_worth_it ? stream.ahead : stream.next + kPatience * stream.window;
+  stream.rate = is_first ? 0 : std::max(rate, stream.rate);
+  stream.measured_from = stream.next;
+  stream.measured_at = now;
 }
 
 std::vector<ByteRange> ReadStreams::TopUp(Stream& stream, const ReaderState& state) const {

@@ -5,7 +5,8 @@
 // those that walk backward.
 //
 // A window opens wide at once: doubling from one block would cost ten round trips before the network is busy. From then
-// on it follows the reader: it doubles only when the reader has come to what was asked for last and still has to wait.
+// on it follows the reader: it doubles when the reader has come to what was asked for last and still has to wait, and
+// as long as the doubling before made the reader faster. More than that would only take memory.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "s3overlay/byte_range.h"
+#include "s3overlay/clock.h"
 
 namespace s3overlay {
 
@@ -26,7 +28,7 @@ struct ReadStreamsOptions {
   int opens_at = 2;
   uint64_t first_window = 16 << 20;  // Bytes ahead of a reader. Larger: more waste where a reader stops soon.
   uint64_t max_window = 256 << 20;   // Larger: more memory, for faster and more distant networks.
-  uint64_t min_part = 1 << 20;       // Bytes of one range that is answered: an eighth of the window between these two.
+  uint64_t min_part = 1 << 20;  // Bytes of one range that is answered: a sixteenth of the window between these two.
   uint64_t max_part = 8 << 20;
   size_t max_streams = 16;
 };
@@ -35,6 +37,7 @@ struct ReadStreamsOptions {
 struct ReaderState {
   bool waits = true;                // Its bytes are not here: it waits for the network now.
   uint64_t allowance = UINT64_MAX;  // Bytes that the streams of this handle together may have ahead of them.
+  TimePoint now{};
 };
 
 // Not thread-safe. A pure state machine.
@@ -64,6 +67,10 @@ class ReadStreams {
     uint64_t window = 0;   // Zero: not open yet.
     uint64_t grow_at = 0;  // Where what was asked for last begins.
     int reads = 1;
+    // Since the window was last looked at.
+    uint64_t measured_from = 0;
+    TimePoint measured_at{};
+    double rate = 0;  // Bytes a second before that.
 
     uint64_t run() const { return next - start; }
   };
@@ -71,6 +78,7 @@ class ReadStreams {
   Stream* Find(ByteRange read);
   bool MayOpen(const Stream& stream) const;
   void Resize(Stream& stream, const ReaderState& state) const;
+  void Grow(Stream& stream, TimePoint now) const;
   std::vector<ByteRange> TopUp(Stream& stream, const ReaderState& state) const;
   uint64_t RoundUp(uint64_t position) const;
   uint64_t PartOf(uint64_t window) const;

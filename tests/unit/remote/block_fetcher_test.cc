@@ -37,9 +37,10 @@ class BlockFetcherTest : public ::testing::Test {
   // "ok", "wrong bytes" or the error's name.
   std::string Read(ByteRange range, CallContext context = {}, uint64_t fetch_through = 0) {
     std::string out(range.size, '\0');
-    const auto done =
-        fetcher_->Read(object_, range.offset, std::as_writable_bytes(std::span(out)), fetch_through, context);
-    if (!done) return std::string(ErrorCodeName(done.error().code));
+    const auto chain = fetcher_->Read(object_, range, fetch_through, context);
+    if (!chain) return std::string(ErrorCodeName(chain.error().code));
+    if (chain->size() != range.size) return "wrong size";
+    chain->CopyTo(std::as_writable_bytes(std::span(out)));
     return out == bytes_.substr(range.offset, range.size) ? "ok" : "wrong bytes";
   }
   std::string ReadBlock(uint64_t index, CallContext context = {}) { return Read({index * kBlock, kBlock}, context); }

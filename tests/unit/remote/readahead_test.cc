@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <vector>
 
 namespace s3overlay {
@@ -59,6 +60,23 @@ TEST(ReadaheadTest, WindowGrowsOnlyForAReaderWhoHasToWait) {
   }
   EXPECT_GE(of_waiting, 200 * kMiB);
   EXPECT_LE(of_other, 116 * kMiB);
+}
+
+TEST(ReadaheadTest, WindowStopsGrowingWhereThatMakesNobodyFaster) {
+  Readahead limited({.file_size = 4096 * kMiB});
+  Readahead scales({.file_size = 4096 * kMiB});
+  TimePoint now{};
+  TimePoint later{};
+  uint64_t of_limited = 0;
+  uint64_t of_scaling = 0;
+  for (uint64_t at = 0; at < 400 * kMiB; at += kMiB) {
+    now += std::chrono::milliseconds(2);
+    later += std::chrono::microseconds(at < 20 * kMiB ? 2000 : at < 60 * kMiB ? 1000 : 500);
+    of_limited += TotalOf(limited.OnRead({at, kMiB}, {.now = now}).prefetch);
+    of_scaling += TotalOf(scales.OnRead({at, kMiB}, {.now = later}).prefetch);
+  }
+  EXPECT_LE(of_limited, 470 * kMiB);
+  EXPECT_GE(of_scaling, 520 * kMiB);
 }
 
 TEST(ReadaheadTest, KeepsToTheShareThatItIsGiven) {
