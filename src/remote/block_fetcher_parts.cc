@@ -66,7 +66,8 @@ uint64_t BlockFetcher::GetPrefetchShare() const {
 void BlockFetcher::Abandon(const PrefetchToken& token) {
   *token = true;
   MutexLock lock(mu_);
-  prefetchers_.Remove(token.get());
+  // Most files are small and had nothing fetched ahead for their handle.
+  if (!prefetchers_.Remove(token.get())) return;
   memory_.Disown(token.get());
   for (const PartPtr& part : parts_) {
     if (part->token == token && part->is_abandoned()) part->cancelled = true;

@@ -54,7 +54,8 @@ ObjectSource::ObjectSource(ObjectSourceOptions options, ObjectCatalog& catalog, 
       fetcher_(fetcher),
       cache_(cache),
       clock_(clock),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      neighbours_({}, catalog, store, fetcher) {}
 
 CallContext ObjectSource::Limited(const CallContext& context) const {
   CallContext limited = context;
@@ -135,6 +136,7 @@ Result<std::shared_ptr<OpenFile>> ObjectSource::Open(const Entry& entry, const C
   if (object == nullptr) return Error{ErrorCode::kInvalidArgument, entry.source + " is no object of this source"};
   if (object->archived) return Error{ErrorCode::kArchived, entry.source + " is " + entry.reason};
   if (IsSuperseded(entry, context)) return Error{ErrorCode::kVersionGone, entry.source + " has changed since"};
+  neighbours_.OnOpen(entry.path, object->id.size);
   auto pinned = std::make_shared<PinnedObject>(object->id, store_);
   const ObjectReaderTools tools{.catalog = catalog_,
                                 .fetcher = fetcher_,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "remote/block_fetcher.h"
+#include "remote/neighbour_prefetch.h"
 #include "s3overlay/block_cache.h"
 #include "s3overlay/clock.h"
 #include "s3overlay/file_source.h"
@@ -62,6 +63,7 @@ class ObjectSource final : public FileSource {
   BlockCache* const cache_;
   const Clock& clock_;
   Metrics& metrics_;
+  NeighbourPrefetch neighbours_;
 };
 
 }  // namespace s3overlay

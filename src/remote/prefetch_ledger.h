@@ -18,7 +18,8 @@ namespace s3overlay {
 class PrefetchLedger {
  public:
   void Note(const void* owner, TimePoint now) { last_use_[owner] = now; }
-  void Remove(const void* owner) { last_use_.erase(owner); }
+  // True where something may have been fetched for it.
+  bool Remove(const void* owner) { return last_use_.erase(owner) > 0; }
 
   // What each owner may hold of `bytes`.
   uint64_t ShareOf(uint64_t bytes) const { return bytes / std::max<uint64_t>(1, last_use_.size()); }

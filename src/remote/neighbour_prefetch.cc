@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/neighbour_prefetch.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "remote/key_mapping.h"
+
+namespace s3overlay {
+namespace {
+
+std::string_view EndingOf(std::string_view name) {
+  const size_t dot = name.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : name.substr(dot);
+}
+
+}  // namespace
+
+NeighbourPrefetch::NeighbourPrefetch(NeighbourPrefetchOptions options, ObjectCatalog& catalog, ObjectStore& store,
+                                     BlockFetcher& fetcher)
+    : options_(options), catalog_(catalog), store_(store), fetcher_(fetcher) {}
+
+NeighbourPrefetch::~NeighbourPrefetch() {
+  MutexLock lock(mu_);
+  while (!series_.empty()) Drop(series_.begin());
+}
+
+void NeighbourPrefetch::OnOpen(std::string_view path, uint64_t size) {
+  if (size > options_.small_file) return;
+  const std::string_view directory = ParentPath(path);
+  const std::string_view name = LastComponent(path);
+  const auto listing = catalog_.List(directory, {.may_block = false});
+  if (!listing) return;
+  MutexLock lock(mu_);
+  Series& series = SeriesOf(directory, EndingOf(name), *listing);
+  const auto at = std::ranges::lower_bound(series.files, name, {},
+                                           [](const CatalogEntry* file) -> std::string_view { return file->name; });
+  if (at == series.files.end() || (*at)->name != name) return;
+  bool refused = false;
+  for (const size_t next : series.ahead.OnOpen(static_cast<size_t>(at - series.files.begin()))) {
+    if (!refused) {
+      const ObjectId& id = series.files[next]->object->id;
+      const auto object = std::make_shared<PinnedObject>(id, store_);
+      refused = fetcher_.Prefetch(object, {0, id.size}, series.token) != id.size;
+    }
+    if (refused) series.ahead.OnRefused(next);
+  }
+}
+
+NeighbourPrefetch::Series& NeighbourPrefetch::SeriesOf(std::string_view directory, std::string_view ending,
+                                                       const ListingPtr& listing) {
+  const auto found = std::ranges::find_if(
+      series_, [&](const Series& series) { return series.directory == directory && series.ending == ending; });
+  // A newer listing may have other files, or other versions of them.
+  if (found != series_.end() && found->listing == listing) {
+    series_.splice(series_.begin(), series_, found);
+    return series_.front();
+  }
+  if (found != series_.end()) Drop(found);
+  if (series_.size() >= options_.max_series) Drop(std::prev(series_.end()));
+  series_.push_front(MakeSeries(directory, ending, listing));
+  return series_.front();
+}
+
+NeighbourPrefetch::Series NeighbourPrefetch::MakeSeries(std::string_view directory, std::string_view ending,
+                                                        const ListingPtr& listing) const {
+  std::vector<const CatalogEntry*> files;
+  for (const CatalogEntry& entry : listing->entries) {
+    const bool is_small = entry.object && entry.object->id.size > 0 && entry.object->id.size <= options_.small_file;
+    if (is_small && !entry.object->archived && EndingOf(entry.name) == ending) files.push_back(&entry);
+  }
+  const size_t count = files.size();
+  return {.directory = std::string(directory),
+          .ending = std::string(ending),
+          .listing = listing,
+          .files = std::move(files),
+          .ahead = DirectoryReadahead(count),
+          .token = std::make_shared<std::atomic<bool>>(false)};
+}
+
+void NeighbourPrefetch::Drop(std::list<Series>::iterator series) {
+  fetcher_.Abandon(series->token);
+  series_.erase(series);
+}
+
+}  // namespace s3overlay
