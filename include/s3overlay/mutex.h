@@ -78,8 +78,7 @@ class CondVar {
     // An hour at a time: "now + max" would overflow, and every caller waits in a loop.
     const auto bounded = duration < std::chrono::hours(1) ? duration : std::chrono::nanoseconds(std::chrono::hours(1));
     std::unique_lock<std::mutex> lock(mu.mu_, std::adopt_lock);
-    // wait_until on the system clock, not wait_for: g++ 12's TSan does not know pthread_cond_clockwait.
-    const bool woken = cv_.wait_until(lock, std::chrono::system_clock::now() + bounded) == std::cv_status::no_timeout;
+    const bool woken = cv_.wait_until(lock, WaitClock::now() + bounded) == std::cv_status::no_timeout;
     lock.release();
     return woken;
   }
@@ -88,6 +87,12 @@ class CondVar {
   void SignalAll() { cv_.notify_all(); }
 
  private:
+#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
+  using WaitClock = std::chrono::system_clock;  // g++ 12's TSan does not know pthread_cond_clockwait.
+#else
+  using WaitClock = std::chrono::steady_clock;  // Or a wall clock that is set back would hold every waiter up.
+#endif
+
   std::condition_variable cv_;
 };
 
