@@ -24,7 +24,14 @@ struct CallContext {
   // Set when the process stops or nobody wants the answer any more; may be null. Outlives the call.
   const std::atomic<bool>* cancelled = nullptr;
 
-  bool IsCancelled() const { return cancelled != nullptr && cancelled->load(std::memory_order_relaxed); }
+  // Set when whoever hands the call on has come to know that it will not be answered (s3/breaker_store); as
+  // `cancelled`, but the reason is not the caller's.
+  const std::atomic<bool>* hopeless = nullptr;
+
+  bool IsCancelled() const { return IsSet(cancelled) || IsSet(hopeless); }
+
+ private:
+  static bool IsSet(const std::atomic<bool>* flag) { return flag != nullptr && flag->load(std::memory_order_relaxed); }
 };
 
 }  // namespace s3overlay

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "s3/breaker_store.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <pthread.h>
 
@@ -45,6 +46,21 @@ Verdict Judge(const Result<void>& outcome) {
 
 }  // namespace
 
+// A call that the store has not answered yet.
+class BreakerStore::Wait {
+ public:
+  explicit Wait(BreakerStore& store) : store_(store) {}
+  ~Wait() {
+    MutexLock lock(store_.mu_);
+    store_.silence_.EndCall(store_.clock_.Now());
+  }
+  Wait(const Wait&) = delete;
+  Wait& operator=(const Wait&) = delete;
+
+ private:
+  BreakerStore& store_;
+};
+
 BreakerStore::BreakerStore(std::unique_ptr<ObjectStore> store, BreakerStoreOptions options, const Clock& clock,
                            Metrics& metrics)
     : store_(std::move(store)),
@@ -66,21 +82,21 @@ BreakerStore::~BreakerStore() {
 
 Result<ObjectMetadata> BreakerStore::Head(const std::string& bucket, const std::string& key,
                                           const CallContext& context) {
-  S3OVERLAY_RETURN_IF_ERROR(Admit(context));
-  return Recorded(store_->Head(bucket, key, context));
+  return Ask<ObjectMetadata>(context, [&](const CallContext& inner) { return store_->Head(bucket, key, inner); });
 }
 
 Result<ListPage> BreakerStore::List(const ListRequest& request, const CallContext& context) {
-  S3OVERLAY_RETURN_IF_ERROR(Admit(context));
-  return Recorded(store_->List(request, context));
+  return Ask<ListPage>(context, [&](const CallContext& inner) { return store_->List(request, inner); });
 }
 
 Result<void> BreakerStore::GetRange(const ObjectId& object, ByteRange range, const ByteSink& sink,
                                     const CallContext& context) {
   S3OVERLAY_RETURN_IF_ERROR(Admit(context));
+  const Wait wait(*this);
   bool sink_failed = false;
   bool arrived = false;
   const ByteSink watched = [&](uint64_t offset, std::span<const std::byte> bytes) {
+    bytes_came_at_.store(clock_.Now().time_since_epoch().count(), std::memory_order_relaxed);
     Result<void> taken = sink(offset, bytes);
     sink_failed = !taken;
     arrived = true;
@@ -93,35 +109,58 @@ Result<void> BreakerStore::GetRange(const ObjectId& object, ByteRange range, con
   return outcome;
 }
 
-template <typename T>
-Result<T> BreakerStore::Recorded(Result<T> outcome) {
+// A call that ends as soon as the store is taken to be away.
+template <typename T, typename Call>
+Result<T> BreakerStore::Ask(const CallContext& context, const Call& call) {
+  S3OVERLAY_RETURN_IF_ERROR(Admit(context));
+  const Wait wait(*this);
+  CallContext inner = context;
+  inner.hopeless = &away_;
+  Result<T> outcome = call(inner);
   Record(outcome ? Result<void>() : Result<void>(outcome.error()));
-  return outcome;
+  if (outcome || outcome.error().code != ErrorCode::kCancelled || context.IsCancelled()) return outcome;
+  MutexLock lock(mu_);
+  return AwayError();
 }
 
-Result<void> BreakerStore::Admit(const CallContext& context) const {
-  if (context.deadline.HasPassed(clock_)) return Error{ErrorCode::kTimedOut, "no time was left to ask the store"};
+Result<void> BreakerStore::Admit(const CallContext& context) {
+  const TimePoint now = clock_.Now();
+  if (context.deadline.at() <= now) return Error{ErrorCode::kTimedOut, "no time was left to ask the store"};
   MutexLock lock(mu_);
-  if (breaker_.is_closed()) return {};
-  return Error{ErrorCode::kUnavailable, fmt::format("store {} taken to be away since {}: {}", store_->url(),
-                                                    s3::FormatIsoDate(since_), reason_)};
+  if (!breaker_.is_closed()) return AwayError();
+  silence_.BeginCall(now);
+  if (idle_) changed_.SignalAll();
+  return {};
+}
+
+Error BreakerStore::AwayError() const {
+  return {ErrorCode::kUnavailable,
+          fmt::format("store {} taken to be away since {}: {}", store_->url(), s3::FormatIsoDate(since_), reason_)};
 }
 
 void BreakerStore::Record(const Result<void>& outcome) {
+  MutexLock lock(mu_);
+  Learn(outcome);
+}
+
+void BreakerStore::Learn(const Result<void>& outcome) {
   const Verdict verdict = Judge(outcome);
   if (verdict == Verdict::kSaysNothing) return;
-  const TimePoint now = clock_.Now();
-  MutexLock lock(mu_);
   const bool was_closed = breaker_.is_closed();
   if (verdict == Verdict::kAnswered) {
+    silence_.Hear(clock_.Now());
     breaker_.RecordSuccess();
   } else {
-    breaker_.RecordFailure(now);
+    breaker_.RecordFailure(clock_.Now());
     if (was_closed) reason_ = outcome.error().message;
   }
-  if (breaker_.is_closed() == was_closed) return;
+  if (breaker_.is_closed() != was_closed) OnChange();
+}
+
+void BreakerStore::OnChange() {
+  away_ = !breaker_.is_closed();
   since_ = clock_.WallNow();
-  if (was_closed) metrics_.Add(Metric::kBreakerOpened);
+  if (away_) metrics_.Add(Metric::kBreakerOpened);
   changed_.SignalAll();
 }
 
@@ -136,26 +175,25 @@ StatusObject BreakerStore::GetStatus() const {
 
 void BreakerStore::Work() {
   ::pthread_setname_np(::pthread_self(), "s3-breaker");
-  MutexLock lock(mu_);
-  while (!stopping_) {
-    if (const bool available = breaker_.is_closed(); available != announced_) {
-      announced_ = available;
-      const std::string reason = reason_;
-      lock.Unlock();
-      Announce(available, reason);
-      lock.Lock();
-    } else if (ProbeIsDue()) {
-      breaker_.StartProbe();
-      lock.Unlock();
-      const Result<void> outcome = Probe();
-      Record(outcome);
-      lock.Lock();
-      // Closed by now if the probe was answered.
-      breaker_.FailProbe(clock_.Now());
-    } else {
-      WaitForWork();
+  while (true) {
+    switch (NextTask()) {
+      case Task::kStop: return;
+      case Task::kAnnounce: Announce(); break;
+      case Task::kProbe: ProbeWhetherItIsBack(); break;
+      case Task::kBreakSilence: ProbeWhetherItIsThere(); break;
     }
   }
+}
+
+BreakerStore::Task BreakerStore::NextTask() {
+  MutexLock lock(mu_);
+  while (!stopping_) {
+    if (breaker_.is_closed() != announced_) return Task::kAnnounce;
+    if (ProbeIsDue()) return Task::kProbe;
+    if (SilenceIsLong()) return Task::kBreakSilence;
+    WaitForWork();
+  }
+  return Task::kStop;
 }
 
 bool BreakerStore::IsAway() const {
@@ -165,15 +203,31 @@ bool BreakerStore::IsAway() const {
 
 bool BreakerStore::ProbeIsDue() const { return !breaker_.is_closed() && clock_.Now() >= breaker_.next_probe(); }
 
-void BreakerStore::WaitForWork() {
-  if (breaker_.is_closed()) {
-    changed_.Wait(mu_);
-  } else {
-    changed_.WaitFor(mu_, std::min(kTick, std::max(Duration(1), breaker_.next_probe() - clock_.Now())));
-  }
+bool BreakerStore::SilenceIsLong() {
+  silence_.Hear(TimePoint(Duration(bytes_came_at_.load(std::memory_order_relaxed))));
+  const TimePoint now = clock_.Now();
+  return breaker_.is_closed() && now >= next_look_ && silence_.Silence(now) >= options_.silence.patience;
 }
 
-void BreakerStore::Announce(bool available, const std::string& reason) const {
+// Callers wake the thread only where it would sleep for ever, so that a busy store costs nobody a wake-up.
+void BreakerStore::WaitForWork() {
+  if (!breaker_.is_closed() || silence_.is_awaited(clock_.Now())) {
+    changed_.WaitFor(mu_, kTick);
+    return;
+  }
+  idle_ = true;
+  changed_.Wait(mu_);
+  idle_ = false;
+}
+
+void BreakerStore::Announce() {
+  bool available = true;
+  std::string reason;
+  {
+    MutexLock lock(mu_);
+    available = announced_ = breaker_.is_closed();
+    reason = reason_;
+  }
   if (available) {
     log::Info("store {} is back", store_->url());
   } else {
@@ -182,9 +236,36 @@ void BreakerStore::Announce(bool available, const std::string& reason) const {
   if (options_.on_change) options_.on_change(available);
 }
 
-Result<void> BreakerStore::Probe() {
+void BreakerStore::ProbeWhetherItIsBack() {
+  {
+    MutexLock lock(mu_);
+    breaker_.StartProbe();
+  }
+  const Result<void> outcome = Probe(options_.probe_timeout);
+  MutexLock lock(mu_);
+  Learn(outcome);
+  // Closed by now if the probe was answered.
+  breaker_.FailProbe(clock_.Now());
+}
+
+// Who waits may wait for one slow answer. So the store is asked something that is quick to answer.
+void BreakerStore::ProbeWhetherItIsThere() {
+  const Result<void> outcome = Probe(options_.silence_probe_timeout);
+  MutexLock lock(mu_);
+  const TimePoint now = clock_.Now();
+  next_look_ = now + options_.silence.patience;
+  Learn(outcome);
+  silence_.Hear(TimePoint(Duration(bytes_came_at_.load(std::memory_order_relaxed))));
+  if (outcome || !breaker_.is_closed() || silence_.Silence(now) < options_.silence.limit) return;
+  reason_ = fmt::format("no answer to anything for {:%Q} s: {}",
+                        std::chrono::floor<std::chrono::seconds>(silence_.Silence(now)), outcome.error().message);
+  breaker_.RecordSilence(now);
+  OnChange();
+}
+
+Result<void> BreakerStore::Probe(Duration timeout) {
   CallContext context;
-  context.deadline = Deadline::After(clock_, options_.probe_timeout);
+  context.deadline = Deadline::After(clock_, timeout);
   context.max_retries = 0;
   context.cancelled = &stopping_;
   ListRequest request;

@@ -19,6 +19,14 @@ void CircuitBreaker::RecordFailure(TimePoint now) {
   if (!is_closed()) return;
   if (failures_++ == 0) first_failure_ = now;
   if (failures_ < options_.min_failures || now - first_failure_ < options_.min_span) return;
+  Open(now);
+}
+
+void CircuitBreaker::RecordSilence(TimePoint now) {
+  if (is_closed()) Open(now);
+}
+
+void CircuitBreaker::Open(TimePoint now) {
   state_ = BreakerState::kOpen;
   pause_ = options_.first_probe;
   next_probe_ = now + pause_;

@@ -2,8 +2,9 @@
 //
 // CircuitBreaker: when a store counts as away, and when to look whether it is back. Pure: times come as arguments.
 //
-// Closed, calls go through. Enough failures over long enough, with no success between, open it: calls fail at once, and
-// a probe is due after a pause that doubles. Half-open, a probe is under way. One success closes it from any state.
+// Closed, calls go through. Enough failures over long enough, with no success between, open it, and so does a silence
+// that lasts (s3/silence_watch): calls fail at once, and a probe is due after a pause that doubles. Half-open, a probe
+// is under way. One success closes it from any state.
 #pragma once
 
 #include <chrono>
@@ -35,6 +36,9 @@ class CircuitBreaker {
   // The store did not answer a call.
   void RecordFailure(TimePoint now);
 
+  // It said nothing to anybody for too long: no need to count.
+  void RecordSilence(TimePoint now);
+
   // The store answered, whatever it said.
   void RecordSuccess();
 
@@ -45,6 +49,8 @@ class CircuitBreaker {
   void FailProbe(TimePoint now);
 
  private:
+  void Open(TimePoint now);
+
   const CircuitBreakerOptions options_;
   BreakerState state_ = BreakerState::kClosed;
   int failures_ = 0;  // Since the last success.

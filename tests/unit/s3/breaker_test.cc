@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "s3/breaker_store.h"
 #include "s3/circuit_breaker.h"
+#include "s3/silence_watch.h"
 #include "support/fake_clock.h"
 
 namespace s3overlay {
@@ -53,6 +55,38 @@ TEST(CircuitBreaker, ProbesAtDoublingPauses) {
   EXPECT_TRUE(breaker.is_closed()) << "a success of another call counts, whatever the probe met";
 }
 
+TEST(SilenceWatch, CountsOnlyWhileSomebodyWaits) {
+  FakeClock clock;
+  SilenceWatch watch;
+  EXPECT_EQ(watch.Silence(clock.Now()), Duration::zero());
+  watch.BeginCall(clock.Now());
+  clock.Advance(seconds(2));
+  EXPECT_EQ(watch.Silence(clock.Now()), seconds(2));
+  watch.BeginCall(clock.Now());
+  EXPECT_EQ(watch.Silence(clock.Now()), seconds(2)) << "a second caller does not start it again";
+  watch.Hear(clock.Now());
+  watch.EndCall(clock.Now());
+  clock.Advance(seconds(1));
+  EXPECT_EQ(watch.Silence(clock.Now()), seconds(1)) << "the other one still waits";
+  watch.EndCall(clock.Now());
+  clock.Advance(seconds(1));
+  EXPECT_EQ(watch.Silence(clock.Now()), Duration::zero());
+  watch.BeginCall(clock.Now());
+  EXPECT_EQ(watch.Silence(clock.Now()), Duration::zero()) << "an hour without calls is no silence";
+}
+
+TEST(SilenceWatch, CallersThatComeOneAfterTheOtherAreOneWait) {
+  FakeClock clock;
+  SilenceWatch watch;
+  for (int i = 0; i < 3; ++i) {
+    watch.BeginCall(clock.Now());
+    clock.Advance(seconds(1));
+    watch.EndCall(clock.Now());
+    clock.Advance(std::chrono::milliseconds(10));
+  }
+  EXPECT_GE(watch.Silence(clock.Now()), seconds(3));
+}
+
 // A store whose every answer is the same, until it is changed.
 class OneAnswerStore final : public ObjectStore {
  public:
@@ -61,17 +95,24 @@ class OneAnswerStore final : public ObjectStore {
     return ObjectMetadata{};
   }
   Result<ListPage> List(const ListRequest& request, const CallContext& context) override {
+    const bool is_probe = request.bucket == "probed";
     {
       MutexLock lock(mu_);
-      ++probes_;
-      probed_bucket_ = request.bucket;
+      ++(is_probe ? probes_ : waiting_);
+      if (is_probe) probed_bucket_ = request.bucket;
       changed_.SignalAll();
-      while (gated_ && !context.IsCancelled()) changed_.WaitFor(mu_, std::chrono::milliseconds(10));
     }
+    S3OVERLAY_RETURN_IF_ERROR(WaitAtGate(is_probe ? &gated_ : &silent_, context));
     S3OVERLAY_RETURN_IF_ERROR(Answer());
     return ListPage{};
   }
-  Result<void> GetRange(const ObjectId&, ByteRange, const ByteSink& sink, const CallContext&) override {
+  Result<void> GetRange(const ObjectId&, ByteRange, const ByteSink& sink, const CallContext& context) override {
+    {
+      MutexLock lock(mu_);
+      ++waiting_;
+      changed_.SignalAll();
+    }
+    S3OVERLAY_RETURN_IF_ERROR(WaitAtGate(&silent_, context));
     S3OVERLAY_RETURN_IF_ERROR(Answer());
     return sink(0, {});
   }
@@ -86,6 +127,17 @@ class OneAnswerStore final : public ObjectStore {
     MutexLock lock(mu_);
     gated_ = gated;
   }
+  // What comes waits, probes as well, until their deadlines or until this is over.
+  void SetSilent(bool silent) {
+    MutexLock lock(mu_);
+    silent_ = gated_ = silent;
+  }
+  // False after 60 s.
+  bool WaitForCalls(int count) {
+    MutexLock lock(mu_);
+    for (int i = 0; i < 6000 && waiting_ < count; ++i) changed_.WaitFor(mu_, std::chrono::milliseconds(10));
+    return waiting_ >= count;
+  }
   // Returns the bucket of the latest probe once there were `count`; empty after 60 s.
   std::string WaitForProbes(int count) {
     MutexLock lock(mu_);
@@ -97,7 +149,19 @@ class OneAnswerStore final : public ObjectStore {
     return calls_;
   }
 
+  explicit OneAnswerStore(const Clock& clock) : clock_(clock) {}
+
  private:
+  Result<void> WaitAtGate(const bool* gate, const CallContext& context) S3OVERLAY_NO_THREAD_SAFETY_ANALYSIS {
+    MutexLock lock(mu_);
+    while (*gate) {
+      if (context.IsCancelled()) return Error{ErrorCode::kCancelled, "cancelled"};
+      if (context.deadline.HasPassed(clock_)) return Error{ErrorCode::kTimedOut, "no answer"};
+      changed_.WaitFor(mu_, std::chrono::milliseconds(10));
+    }
+    return {};
+  }
+
   Result<void> Answer() {
     MutexLock lock(mu_);
     ++calls_;
@@ -105,19 +169,35 @@ class OneAnswerStore final : public ObjectStore {
     return Error{code_, "down"};
   }
 
+  const Clock& clock_;
+
   mutable Mutex mu_;
   CondVar changed_;
   ErrorCode code_ S3OVERLAY_GUARDED_BY(mu_) = ErrorCode::kSystem;  // kSystem: no error
   bool gated_ S3OVERLAY_GUARDED_BY(mu_) = false;
+  bool silent_ S3OVERLAY_GUARDED_BY(mu_) = false;
+  int waiting_ S3OVERLAY_GUARDED_BY(mu_) = 0;  // Calls that came, but for probes.
   int probes_ S3OVERLAY_GUARDED_BY(mu_) = 0;
   int calls_ S3OVERLAY_GUARDED_BY(mu_) = 0;
   std::string probed_bucket_ S3OVERLAY_GUARDED_BY(mu_);
 };
 
+ListRequest SomeList() {
+  ListRequest request;
+  request.bucket = "b";
+  return request;
+}
+
+// kSystem where it went well.
+template <typename T>
+ErrorCode CodeOf(const Result<T>& result) {
+  return result ? ErrorCode::kSystem : result.error().code;
+}
+
 class BreakerStoreTest : public ::testing::Test {
  protected:
   BreakerStoreTest() {
-    auto inner = std::make_unique<OneAnswerStore>();
+    auto inner = std::make_unique<OneAnswerStore>(clock_);
     inner_ = inner.get();
     BreakerStoreOptions options;
     options.probe_bucket = "probed";
@@ -201,6 +281,61 @@ TEST_F(BreakerStoreTest, CallsThatCameTooLateAreNoEvidence) {
     clock_.Advance(seconds(1));
   }
   EXPECT_EQ(State(), "closed");
+}
+
+TEST_F(BreakerStoreTest, ASilentStoreCostsItsCallersSecondsAndNotADeadlineEach) {
+  inner_->SetSilent(true);
+  ErrorCode listed = ErrorCode::kSystem;
+  std::thread caller([&] { listed = CodeOf(store_->List(SomeList(), {})); });
+  ASSERT_TRUE(inner_->WaitForCalls(1));
+  clock_.Advance(std::chrono::milliseconds(1001));
+  EXPECT_EQ(inner_->WaitForProbes(1), "probed");
+  EXPECT_EQ(State(), "closed");
+  clock_.Advance(std::chrono::milliseconds(3001));
+  EXPECT_TRUE(WaitForChanges({false}));
+  caller.join();
+  EXPECT_EQ(listed, ErrorCode::kUnavailable);
+  EXPECT_EQ(CodeOf(store_->Head("b", "k", {})), ErrorCode::kUnavailable);
+
+  inner_->SetSilent(false);
+  clock_.Advance(seconds(1));
+  EXPECT_TRUE(WaitForChanges({false, true}));
+  EXPECT_TRUE(store_->Head("b", "k", {}));
+}
+
+TEST_F(BreakerStoreTest, OneSlowAnswerIsNoOutage) {
+  inner_->SetSilent(true);
+  inner_->SetGated(false);  // Probes are answered.
+  ErrorCode listed = ErrorCode::kNotFound;
+  std::thread caller([&] { listed = CodeOf(store_->List(SomeList(), {})); });
+  ASSERT_TRUE(inner_->WaitForCalls(1));
+  for (int i = 1; i <= 5; ++i) {
+    clock_.Advance(std::chrono::milliseconds(1001));
+    EXPECT_EQ(inner_->WaitForProbes(i), "probed");
+  }
+  clock_.Advance(std::chrono::hours(24));  // The machine slept.
+  EXPECT_EQ(inner_->WaitForProbes(6), "probed");
+  EXPECT_EQ(State(), "closed");
+  inner_->SetSilent(false);
+  caller.join();
+  EXPECT_EQ(listed, ErrorCode::kSystem) << "it was answered in the end";
+  EXPECT_EQ(metrics_.Get(Metric::kBreakerOpened), 0U);
+}
+
+TEST_F(BreakerStoreTest, BytesUnderWayGoOnWhenTheStoreIsTakenToBeAway) {
+  inner_->SetSilent(true);
+  ErrorCode got = ErrorCode::kNotFound;
+  const auto sink = [](uint64_t, std::span<const std::byte>) { return Result<void>(); };
+  std::thread reader([&] { got = CodeOf(store_->GetRange({}, {}, sink, {})); });
+  ASSERT_TRUE(inner_->WaitForCalls(1));
+  clock_.Advance(std::chrono::milliseconds(1001));
+  ASSERT_EQ(inner_->WaitForProbes(1), "probed");
+  clock_.Advance(std::chrono::milliseconds(3001));
+  EXPECT_TRUE(WaitForChanges({false}));
+  inner_->SetSilent(false);
+  reader.join();
+  EXPECT_EQ(got, ErrorCode::kSystem) << "an answer that comes in time counts";
+  EXPECT_TRUE(WaitForChanges({false, true})) << "and is a sign of life";
 }
 
 TEST_F(BreakerStoreTest, EndsWhileAProbeHangs) {
