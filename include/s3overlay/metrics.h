@@ -29,6 +29,7 @@ namespace s3overlay {
   X(kOpensDegraded,       "opens_degraded",          "opens",    "Files opened in state degraded")                       \
   X(kOpensStale,          "opens_stale",             "opens",    "Files opened in state stale")                          \
   X(kOpensPassthrough,    "opens_passthrough",       "opens",    "Opens whose reads go to the backing file in the kernel") \
+  X(kListingsDegraded,    "listings_degraded",       "listings", "Directories listed while a layer could not list")      \
   X(kCacheHits,           "cache_hits",              "blocks",   "Block reads answered by the cache")                    \
   X(kCacheMisses,         "cache_misses",            "blocks",   "Block reads that the cache could not answer")          \
   X(kCacheWrites,         "cache_writes",            "blocks",   "Blocks written to the cache")                          \

@@ -82,6 +82,7 @@ StatusValue RunningMount::ReadStatus() const {
   return {StatusObject{{"s3_bytes", Counted(Metric::kReadBytesS3)},
                        {"local_bytes", Counted(Metric::kReadBytesLocal)},
                        {"errors", Counted(Metric::kReadErrors)},
+                       {"listings_degraded", Counted(Metric::kListingsDegraded)},
                        {"opens", {std::move(opens)}}}};
 }
 

@@ -9,9 +9,28 @@
 #include "overlay/directory_merge.h"
 
 namespace s3overlay {
+namespace {
+
+// Of what is shown and cannot be opened: why.
+class OutageOrigin final : public EntryOrigin {
+ public:
+  explicit OutageOrigin(Error error) : error_(std::move(error)) {}
+  const Error& error() const { return error_; }
+
+ private:
+  const Error error_;
+};
+
+}  // namespace
 
 std::string DescribeOutage(const Layer& layer, const Error& error) {
   return fmt::format("{} cannot answer ({}: {})", layer.spec(), ErrorCodeName(error.code), error.message);
+}
+
+Result<void> CheckOpen(const Entry& entry) {
+  const auto* origin = dynamic_cast<const OutageOrigin*>(entry.origin.get());
+  if (origin == nullptr) return {};
+  return origin->error();
 }
 
 LookupWalk::LookupWalk(const LayerStack& stack, OutageLog& outages, std::string_view path, const CallContext& context)
@@ -85,7 +104,7 @@ Result<Entry> LookupWalk::Accept(const Layer& layer, Entry entry) {
     if (!merged) return merged.error();
     entry = *std::move(merged);
   }
-  S3OVERLAY_RETURN_IF_ERROR(MarkState(entry));
+  if (auto marked = MarkState(entry); !marked) return ShowLastKnown(marked.error());
   return entry;
 }
 
@@ -107,9 +126,8 @@ Result<Entry> LookupWalk::MergeLink(const Layer& layer, Entry link) {
 
 Result<void> LookupWalk::MarkState(Entry& entry) const {
   if (!out_.empty()) {
-    // The first of them that knows anything: it would have won the name.
-    const auto knows = std::ranges::find_if(out_, [](const Outage& out) { return out.last_known.has_value(); });
-    const std::optional<Entry> known = knows == out_.end() ? std::nullopt : knows->last_known;
+    const Outage* const knows = FirstThatKnows();
+    const std::optional<Entry> known = knows == nullptr ? std::nullopt : knows->last_known;
     const std::string outage = DescribeOutage(*out_.front().layer, out_.front().error);
     if (!is_structural_ && !MayStandIn(stack_.on_outage, known, entry)) {
       return Error{.code = ErrorCode::kUnavailable,
@@ -126,6 +144,26 @@ Result<void> LookupWalk::MarkState(Entry& entry) const {
   return {};
 }
 
+// Nothing stands in. What the layer last knew can still be shown, so that whoever looks before opening does not take an
+// outage for an absence; opening it fails with `why`.
+Result<Entry> LookupWalk::ShowLastKnown(const Error& why) const {
+  const Outage* const out = FirstThatKnows();
+  if (out == nullptr || out->last_known->attributes.type != FileType::kRegular) return why;
+  Entry entry = out->layer->Adopt(*out->last_known);
+  entry.state = FileState::kStale;
+  entry.readable = false;
+  entry.reason = DescribeOutage(*out->layer, out->error) + "; its content cannot be had";
+  entry.ttl = std::min(entry.ttl, kOutageTtl);
+  entry.origin = std::make_shared<OutageOrigin>(why);
+  return entry;
+}
+
+// It would have won the name.
+const LookupWalk::Outage* LookupWalk::FirstThatKnows() const {
+  const auto knows = std::ranges::find_if(out_, [](const Outage& out) { return out.last_known.has_value(); });
+  return knows == out_.end() ? nullptr : &*knows;
+}
+
 // No layer has the name, or one of them (`hidden`) has a file where the path needs a directory.
 Result<Entry> LookupWalk::OnNobody(const std::optional<Error>& hidden) {
   if (is_structural_ && !hidden) {
@@ -135,7 +173,7 @@ Result<Entry> LookupWalk::OnNobody(const std::optional<Error>& hidden) {
     S3OVERLAY_RETURN_IF_ERROR(MarkState(entry));
     return entry;
   }
-  if (!out_.empty()) return out_.front().error;
+  if (!out_.empty()) return ShowLastKnown(out_.front().error);
   if (hidden && first_no_ == nullptr) return *hidden;
   return Error{.code = ErrorCode::kNotFound, .message = fmt::format("{} is in no layer", path_)};
 }

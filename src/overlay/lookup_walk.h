@@ -58,6 +58,8 @@ class LookupWalk {
   Result<Entry> MergeLink(const Layer& layer, Entry link);
   Result<void> MarkState(Entry& entry) const;
   Result<Entry> OnNobody(const std::optional<Error>& hidden);
+  Result<Entry> ShowLastKnown(const Error& why) const;
+  const Outage* FirstThatKnows() const;
   void Note(const Layer& layer, const char* answer, const Error* error = nullptr);
 
   const LayerStack& stack_;
@@ -69,6 +71,9 @@ class LookupWalk {
   std::vector<Outage> out_;          // Layers that could not answer, in order.
   const Layer* first_no_ = nullptr;  // The first layer that answered and has no such name.
 };
+
+// Fails where a walk has shown what was last known of a file and it cannot be opened.
+Result<void> CheckOpen(const Entry& entry);
 
 // "SPEC cannot answer (unavailable: ...)".
 std::string DescribeOutage(const Layer& layer, const Error& error);

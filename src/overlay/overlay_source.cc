@@ -91,7 +91,9 @@ Result<Explanation> OverlaySource::Explain(std::string_view path, const CallCont
 }
 
 Result<ListingPtr> OverlaySource::List(std::string_view path, const CallContext& context) {
-  return ListWalk(stack_, outages_, path, context).Run();
+  auto listing = ListWalk(stack_, outages_, path, context).Run();
+  if (listing && (*listing)->degraded) metrics_.Add(Metric::kListingsDegraded);
+  return listing;
 }
 
 Result<std::string> OverlaySource::ReadLink(std::string_view path, const CallContext& context) {
@@ -107,6 +109,7 @@ Result<std::string> OverlaySource::ReadLink(std::string_view path, const CallCon
 Result<std::shared_ptr<OpenFile>> OverlaySource::Open(const Entry& entry, const CallContext& context) {
   const Layer* const layer = LayerOf(entry);
   if (layer == nullptr) return Error{.code = ErrorCode::kIsADirectory, .message = entry.path};
+  S3OVERLAY_RETURN_IF_ERROR(CheckOpen(entry));
   auto file = layer->source().Open(layer->Release(entry), context);
   if (!file) return file.error();
   metrics_.Add(OpensIn(entry.state));

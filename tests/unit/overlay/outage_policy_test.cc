@@ -26,6 +26,7 @@ std::string Outcome(ErrorCode code, OnOutage on_outage, StandIn stand_in) {
   if (stand_in == StandIn::kDiffers) overlay[1].AddFile("f", "longer later");
   const auto entry = overlay.Lookup("f");
   if (!entry) return std::string(ErrorCodeName(entry.error().code));
+  if (!entry->readable) return overlay.Read("f");  // Shown as it was last known.
   return std::string(FileStateName(entry->state)) + ":" + overlay.Read("f");
 }
 

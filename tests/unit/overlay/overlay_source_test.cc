@@ -100,6 +100,30 @@ TEST(Overlay, TheFirstOutageIsTheErrorWhereNothingStandsIn) {
   EXPECT_EQ(overlay.Read("f"), "not found");
 }
 
+TEST(Overlay, WhatWasLastKnownIsShownAndNotOpened) {
+  TestOverlay overlay({"", ""});
+  overlay[0].AddFile("known", "in S3");
+  overlay[0].AddFile("differs", "in S3");
+  overlay[1].AddFile("differs", "local, and longer");
+  overlay[0].Remember("known");
+  overlay[0].Remember("differs");
+  overlay[0].Fail(ErrorCode::kTimedOut);
+  for (const char* const name : {"known", "differs"}) {
+    const auto entry = overlay.Lookup(name);
+    ASSERT_TRUE(entry) << name;
+    EXPECT_EQ(entry->attributes.size, 5U);
+    EXPECT_EQ(entry->state, FileState::kStale);
+    EXPECT_FALSE(entry->readable);
+    EXPECT_LE(entry->ttl, std::chrono::seconds(1));
+    EXPECT_THAT(entry->reason, HasSubstr("layer0 cannot answer (timed out"));
+  }
+  EXPECT_EQ(overlay.Read("known"), "timed out");
+  EXPECT_EQ(overlay.Read("differs"), "unavailable");
+  EXPECT_EQ(overlay.Lookup("never-seen").error().code, ErrorCode::kTimedOut);
+  overlay[0].Heal();
+  EXPECT_EQ(overlay.Read("known"), "in S3");
+}
+
 TEST(Overlay, AStandInIsHeldToTheLayerThatWouldHaveWon) {
   TestOverlay overlay({"", "", ""});
   overlay[1].AddFile("f", "old");
