@@ -8,6 +8,9 @@ namespace {
 
 constexpr Duration kQuiet = std::chrono::minutes(1);
 
+// What a layer knows from before answers in an outage too, beside the failures. Only answers alone are its end.
+constexpr Duration kSettled = std::chrono::seconds(5);
+
 }  // namespace
 
 OutageLog::OutageLog(const std::vector<std::string>& specs) {
@@ -18,12 +21,13 @@ void OutageLog::Failed(int layer, const Error& error) {
   // One key that is denied says nothing of the layer.
   if (error.code == ErrorCode::kDenied) return;
   LayerState& state = layers_[static_cast<size_t>(layer)];
-  if (state.out.exchange(true)) return;
+  const TimePoint now = clock_.Now();
+  state.failed_at = now.time_since_epoch().count();
+  state.out = true;
+  if (state.told) return;
   {
     MutexLock lock(state.mu);
-    const TimePoint now = clock_.Now();
-    if (state.told || now < state.quiet_until) return;
-    state.told = true;
+    if (now < state.quiet_until || state.told.exchange(true)) return;
     state.quiet_until = now + kQuiet;
   }
   log::Warning("layer {} cannot answer ({}: {}): the cache and later layers stand in where they may", state.spec,
@@ -32,12 +36,9 @@ void OutageLog::Failed(int layer, const Error& error) {
 
 void OutageLog::Answered(int layer) {
   LayerState& state = layers_[static_cast<size_t>(layer)];
-  if (!state.out.load(std::memory_order_relaxed) || !state.out.exchange(false)) return;
-  {
-    MutexLock lock(state.mu);
-    if (!state.told) return;
-    state.told = false;
-  }
+  if (!state.out.load(std::memory_order_relaxed)) return;
+  if (clock_.Now() - TimePoint(Duration(state.failed_at)) < kSettled || !state.out.exchange(false)) return;
+  if (!state.told.exchange(false)) return;
   log::Info("layer {} answers again", state.spec);
 }
 

@@ -23,18 +23,16 @@ class OutageLog {
   void Failed(int layer, const Error& error);
   void Answered(int layer);
 
-  // Whether the layer's last answer was an outage.
-  bool IsOut(int layer) const { return layers_[static_cast<size_t>(layer)].out.load(std::memory_order_relaxed); }
-
  private:
   struct LayerState {
     explicit LayerState(std::string name) : spec(std::move(name)) {}
 
     const std::string spec;
     std::atomic<bool> out{false};
+    std::atomic<Duration::rep> failed_at{0};  // In the clock's time.
+    std::atomic<bool> told{false};            // The outage is in the log, so its end has to be too.
 
     Mutex mu;
-    bool told S3OVERLAY_GUARDED_BY(mu) = false;  // The outage is in the log, so its end has to be too.
     TimePoint quiet_until S3OVERLAY_GUARDED_BY(mu){};
   };
 

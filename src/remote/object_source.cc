@@ -68,10 +68,14 @@ Result<Entry> ObjectSource::Lookup(std::string_view path, const CallContext& con
   if (!found) return StaleOr(path, found.error());
   // What is known within its time may be opened all the same; but bytes that are not cached cannot be had now, and it
   // is at the lookup that a later layer may stand in, never at a read.
-  if (found->object && store_.IsAway()) {
-    return StaleOr(path, {ErrorCode::kUnavailable, fmt::format("store {} is taken to be away", store_.url())});
-  }
-  return MakeEntry(std::string(path), *found);
+  Entry entry = MakeEntry(std::string(path), *found);
+  if (!store_.IsAway()) return entry;
+  Error away{ErrorCode::kUnavailable, fmt::format("store {} is taken to be away", store_.url())};
+  if (found->object) return StaleOr(path, std::move(away));
+  entry.state = FileState::kStale;
+  entry.reason = std::move(away.message);
+  entry.ttl = std::min(entry.ttl, kOutageTtl);
+  return entry;
 }
 
 // What was last known, where the store is away and all of it is cached.
@@ -143,8 +147,7 @@ Result<std::shared_ptr<OpenFile>> ObjectSource::Open(const Entry& entry, const C
                                 .cache = cache_,
                                 .clock = clock_,
                                 .metrics = metrics_,
-                                .lane = options_.lane,
-                                .max_retries = options_.max_retries};
+                                .lane = options_.lane};
   return std::shared_ptr<OpenFile>(std::make_shared<ObjectReader>(entry, std::move(pinned), tools));
 }
 

@@ -26,7 +26,7 @@ namespace s3overlay {
 struct ObjectSourceOptions {
   std::string spec;                                  // For people: "s3://bucket/prefix".
   int lane = 0;                                      // Where calls that would block may wait.
-  int max_retries = 5;                               // Fewer where a later layer could stand in.
+  int max_retries = 5;                               // For names; fewer where a later layer could stand in.
   Duration metadata_ttl = std::chrono::seconds(60);  // As the catalog's: what is left of it is an Entry's ttl.
 };
 
