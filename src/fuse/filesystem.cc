@@ -29,6 +29,7 @@ Filesystem::Filesystem(const FilesystemOptions& options, FileSource& source, con
       source_(source),
       clock_(clock),
       metrics_(metrics),
+      failures_(clock),
       inodes_(clock),
       passthrough_(options.passthrough),
       lanes_(options.lanes) {}

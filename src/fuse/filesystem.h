@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fuse/attributes.h"
+#include "fuse/failure_log.h"
 #include "fuse/handle_table.h"
 #include "fuse/inode_table.h"
 #include "fuse/lanes.h"
@@ -105,6 +106,7 @@ class Filesystem {
   Metrics& metrics_;
 
   std::atomic<bool> cancelled_ = false;
+  FailureLog failures_;
   HandleTable<FileHandle> files_;
   HandleTable<DirectoryHandle> directories_;
   InodeTable inodes_;

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "fuse/handles.h"
-#include "s3overlay/log.h"
 
 namespace s3overlay {
 namespace {
@@ -22,7 +21,7 @@ Result<void> Filesystem::OpenDirectory(Request& request, fuse_ino_t id, fuse_fil
   Result<ListingPtr> listing = source_.List((*node)->path(), context);
   if (!listing) {
     if (listing.error().code != ErrorCode::kWouldBlock) {
-      log::Warning("list /{}: {}", (*node)->path(), listing.error().message);
+      failures_.Note(FailedCall::kList, "/" + (*node)->path(), listing.error());
     }
     return listing.error();
   }

@@ -2,12 +2,12 @@
 //
 // Files: open, read, release.
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <memory>
 #include <utility>
 
 #include "fuse/handles.h"
-#include "s3overlay/log.h"
 
 namespace s3overlay {
 
@@ -26,7 +26,7 @@ Result<void> Filesystem::Open(Request& request, fuse_ino_t id, fuse_file_info fi
     return OpenCurrent(request, *node, file, context);
   }
   if (opened.error().code != ErrorCode::kWouldBlock) {
-    log::Warning("open {}: {}", entry->source, opened.error().message);
+    failures_.Note(FailedCall::kOpen, entry->source, opened.error());
   }
   return opened.error();
 }
@@ -73,7 +73,7 @@ Result<void> Filesystem::Read(Request& request, const FileHandle& handle, size_t
   }
   if (got.error().code != ErrorCode::kWouldBlock) {
     metrics_.Add(Metric::kReadErrors);
-    log::Warning("read {} at {}: {}", handle.source, offset, got.error().message);
+    failures_.Note(FailedCall::kRead, fmt::format("{} at {}", handle.source, offset), got.error());
   }
   return got.error();
 }

@@ -112,7 +112,11 @@ void InodeTable::Forget(fuse_ino_t id, uint64_t lookups) {
 
 bool InodeTable::RefuseOnce(Slot& slot) const {
   const TimePoint now = clock_.Now();
-  if (slot.refused_open_at != TimePoint::min() && now - slot.refused_open_at < kRefusalIsRecent) return false;
+  if (slot.refused_open_at != TimePoint::min()) {
+    // Without a lookup since, nobody came by a name: a descriptor or a bind mount leads here for good.
+    const bool by_name = slot.looked_up_at >= slot.refused_open_at;
+    if (!by_name || now - slot.refused_open_at < kRefusalIsRecent) return false;
+  }
   slot.refused_open_at = now;
   return true;
 }

@@ -70,8 +70,9 @@ class InodeTable {
   void Forget(fuse_ino_t id, uint64_t lookups) S3OVERLAY_EXCLUDES(mu_);
 
   // True where an open of `node` must be refused with ESTALE, which makes the kernel look the name up again: another
-  // node has taken its path, no lookup returned it within the last second, and it has not just refused an open. Else
-  // the refusal would reach the program (/proc/self/fd, bind-mounted files, names that flap). True counts as refused.
+  // node has taken its path, no lookup returned it within the last second, and it has not just refused an open, nor
+  // any since it was last looked up. Else the refusal would reach the program again and again (/proc/self/fd,
+  // bind-mounted files, names that flap). True counts as refused.
   bool ShouldRefuseOpen(const Node& node) S3OVERLAY_EXCLUDES(mu_);
 
   // The same for a node whose version its source no longer has, whatever is at its path.

@@ -80,6 +80,8 @@ TEST_F(InodeTableTest, AnOpenIsRefusedOnceAndOnlyWhereTheKernelWouldFindAnotherN
   const NodePtr current = table_.Remember("f", File("2"), false);
   EXPECT_TRUE(table_.ShouldRefuseOpen(*old));
   EXPECT_FALSE(table_.ShouldRefuseOpen(*old));  // /proc/self/fd, a bind mount: the kernel came with the same node.
+  clock_.Advance(std::chrono::minutes(5));
+  EXPECT_FALSE(table_.ShouldRefuseOpen(*old));  // And does so for as long as it is there.
   EXPECT_FALSE(table_.ShouldRefuseOpen(*current));
 }
 
