@@ -160,8 +160,10 @@ RunningGraph::Connection& RunningGraph::ConnectionFor(const MountConfig& config,
   const auto on_change = [this](bool available) {
     if (available) store_return_.Tell();
   };
-  auto link = std::make_unique<StoreConnection>(StoreAccess{.store = layer.store, .environment = config.environment},
-                                                layer.bucket, on_change, clock_, metrics_);
+  auto link = std::make_unique<StoreConnection>(
+      StoreAccess{
+          .store = layer.store, .environment = config.environment, .reload_environment = config.reload_environment},
+      layer.bucket, on_change, clock_, metrics_);
   connections_.push_back(std::make_unique<Connection>(Connection{.config = layer.store,
                                                                  .bucket = layer.bucket,
                                                                  .lane = static_cast<int>(connections_.size()),

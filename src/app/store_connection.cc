@@ -29,7 +29,9 @@ S3StoreOptions StoreOptions(const StoreConfig& config) {
 
 StoreConnection::StoreConnection(const StoreAccess& access, const Clock& clock)
     : transport_(MakeTransport(access.store, clock)),
-      credentials_(MakeCredentialChain({.environment = access.environment, .anonymous = access.store.anonymous})) {}
+      credentials_(MakeCredentialChain({.environment = access.environment,
+                                        .anonymous = access.store.anonymous,
+                                        .reload = access.reload_environment})) {}
 
 StoreConnection::StoreConnection(const StoreAccess& access, const std::string& bucket,
                                  std::function<void(bool available)> on_change, const Clock& clock, Metrics& metrics)

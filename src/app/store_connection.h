@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "config/mount_config.h"
@@ -23,6 +24,7 @@ class WatchedStore;
 struct StoreAccess {
   StoreConfig store;
   const Environment& environment;
+  std::function<std::optional<Environment>()> reload_environment{};  // As MountConfig's.
 };
 
 // Thread-safe.

@@ -27,13 +27,22 @@ std::string EarlyValue(std::string_view option, const Settings& flags, const Env
   return ValueOf(environment, EnvironmentName(option));
 }
 
-Result<void> AddEnvFile(const Settings& flags, Environment& environment) {
-  const std::string path = EarlyValue("env-file", flags, environment);
-  if (path.empty()) return {};
+// Answers how to do it again; an empty function where there is no such file.
+Result<std::function<std::optional<Environment>()>> AddEnvFile(const Settings& flags, Environment& environment) {
+  std::string path = EarlyValue("env-file", flags, environment);
+  if (path.empty()) return std::function<std::optional<Environment>()>();
+  path = std::filesystem::absolute(path);  // A daemon's working directory is another.
   const Result<Environment> more = ReadEnvFile(path);
   if (!more) return Invalid("--env-file: " + more.error().message);
+  const Environment process = environment;
   AddMissing(environment, *more);
-  return {};
+  return std::function([process, path]() -> std::optional<Environment> {
+    const Result<Environment> now = ReadEnvFile(path);
+    if (!now) return std::nullopt;
+    Environment merged = process;
+    AddMissing(merged, *now);
+    return merged;
+  });
 }
 
 Result<ConfigFile> ReadConfigFile(const Settings& flags, const Environment& environment) {
@@ -89,7 +98,8 @@ Result<LoadedDraft> LoadDraft(const Settings& flags, Environment environment, Lo
   LoadedDraft loaded;
   loaded.draft.config.log.level = log_level;
   loaded.draft.config.ownership = {.uid = ::geteuid(), .gid = ::getegid()};
-  S3OVERLAY_RETURN_IF_ERROR(AddEnvFile(flags, environment));
+  auto reload = AddEnvFile(flags, environment);
+  if (!reload) return reload.error();
   Result<ConfigFile> file = ReadConfigFile(flags, environment);
   if (!file) return file.error();
   loaded.file = *std::move(file);
@@ -98,6 +108,7 @@ Result<LoadedDraft> LoadDraft(const Settings& flags, Environment environment, Lo
   loaded.has_own_layers = settings.contains("layer");
   MountConfig& config = loaded.draft.config;
   config.environment = std::move(environment);
+  config.reload_environment = *std::move(reload);
   config.default_bucket = DefaultBucket(config.environment);
   loaded.store = {loaded.draft.endpoint, loaded.draft.region, config.store, &config.environment};
   Result<StoreConfig> store = MakeStore(loaded.store, {});

@@ -7,7 +7,9 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,6 +74,8 @@ struct MountConfig {
   StoreConfig store;           // What --endpoint and its like say; for the tools.
   std::string default_bucket;  // Of OVH_S3_BUCKET or S3_BUCKET; may be empty.
   Environment environment;     // Where credentials are looked for.
+  // The environment with what --env-file holds by then; nothing where that cannot be read. Empty without such a file.
+  std::function<std::optional<Environment>()> reload_environment;
 
   CacheConfig cache;
   uint64_t memory_limit = 0;  // Bytes, of blocks in memory.

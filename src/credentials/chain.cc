@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "s3overlay/clock.h"
+#include "s3overlay/mutex.h"
+
 #include "credentials/credential_source.h"
 #include "credentials/environment_source.h"
 
@@ -16,33 +19,56 @@ namespace {
 using Sources = std::vector<std::unique_ptr<CredentialSource>>;
 
 // In the order in which they are asked.
-Sources MakeSources(const CredentialOptions& options) {
+Sources MakeSources(const std::map<std::string, std::string>& environment) {
   Sources sources;
-  sources.push_back(std::make_unique<EnvironmentSource>(OvhFamily(), options.environment));
-  sources.push_back(std::make_unique<EnvironmentSource>(AwsFamily(), options.environment));
+  sources.push_back(std::make_unique<EnvironmentSource>(OvhFamily(), environment));
+  sources.push_back(std::make_unique<EnvironmentSource>(AwsFamily(), environment));
   return sources;
 }
 
 class CredentialChain final : public CredentialProvider {
  public:
-  explicit CredentialChain(Sources sources) : sources_(std::move(sources)) {}
+  explicit CredentialChain(CredentialOptions options)
+      : reload_(std::move(options.reload)),
+        sources_(std::make_shared<const Sources>(MakeSources(options.environment))) {}
 
   Result<std::optional<Credentials>> Get(const CallContext& context) override {
-    for (const auto& source : sources_) {
+    const auto sources = Current();
+    for (const auto& source : *sources) {
       Result<std::optional<Credentials>> found = source->Find(context);
       if (!found || found->has_value()) return found;
     }
-    return NothingFound();
+    return NothingFound(*sources);
   }
 
   void Refused(const Credentials& credentials) override {
-    for (const auto& source : sources_) source->Refused(credentials);
+    for (const auto& source : *Current()) source->Refused(credentials);
+    if (reload_) Reload();
   }
 
  private:
-  Error NothingFound() const {
+  std::shared_ptr<const Sources> Current() const {
+    MutexLock lock(mu_);
+    return sources_;
+  }
+
+  void Reload() {
+    {
+      MutexLock lock(mu_);
+      const TimePoint now = clock_.Now();
+      if (reloaded_at_ != TimePoint::min() && now - reloaded_at_ < kReloadPause) return;
+      reloaded_at_ = now;
+    }
+    const auto environment = reload_();
+    if (!environment) return;
+    auto sources = std::make_shared<const Sources>(MakeSources(*environment));
+    MutexLock lock(mu_);
+    sources_ = std::move(sources);
+  }
+
+  static Error NothingFound(const Sources& sources) {
     std::vector<std::string> tried;
-    for (const auto& source : sources_) tried.push_back(source->Describe());
+    for (const auto& source : sources) tried.push_back(source->Describe());
     return Error{
         ErrorCode::kCredentials,
         fmt::format("no credentials found (tried: {}); set OVH_S3_ACCESS_KEY and OVH_S3_SECRET_KEY, or "
@@ -50,7 +76,14 @@ class CredentialChain final : public CredentialProvider {
                     fmt::join(tried, ", "))};
   }
 
-  const Sources sources_;
+  static constexpr Duration kReloadPause = std::chrono::seconds(1);
+
+  const std::function<std::optional<std::map<std::string, std::string>>()> reload_;
+  const SystemClock clock_;
+
+  mutable Mutex mu_;
+  std::shared_ptr<const Sources> sources_ S3OVERLAY_GUARDED_BY(mu_);
+  TimePoint reloaded_at_ S3OVERLAY_GUARDED_BY(mu_) = TimePoint::min();
 };
 
 class AnonymousProvider final : public CredentialProvider {
@@ -63,7 +96,7 @@ class AnonymousProvider final : public CredentialProvider {
 
 std::unique_ptr<CredentialProvider> MakeCredentialChain(CredentialOptions options) {
   if (options.anonymous) return std::make_unique<AnonymousProvider>();
-  return std::make_unique<CredentialChain>(MakeSources(options));
+  return std::make_unique<CredentialChain>(std::move(options));
 }
 
 }  // namespace s3overlay
