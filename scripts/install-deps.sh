@@ -42,7 +42,7 @@ build_packages=(
 test_packages=(
   clang-19 clang-format-19 libclang-rt-19-dev
   radosgw ceph-mon ceph-osd python3 python3-boto3 python3-botocore openssl
-  attr curl fio git procps ripgrep rsync sqlite3 util-linux
+  attr curl fio git nftables procps ripgrep rsync sqlite3 util-linux
 )
 # Only where libfuse has to be built.
 libfuse_packages=(dpkg-dev meson xz-utils)

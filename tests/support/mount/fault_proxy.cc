@@ -27,7 +27,9 @@ sockaddr_in Loopback(uint16_t port) {
   return address;
 }
 
-UniqueFd BoundSocket(uint16_t port) {
+UniqueFd BoundSocket(uint16_t port, const NetNamespace* network) {
+  std::optional<NetNamespace::Visit> visit;
+  if (network != nullptr) visit.emplace(*network);
   UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
@@ -91,9 +93,10 @@ HttpMessage S3ErrorAnswer(std::string_view status, std::string_view code) {
           .body = fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{}</Code></Error>", code)};
 }
 
-FaultProxy::FaultProxy(uint16_t store_port)
+FaultProxy::FaultProxy(uint16_t store_port, const NetNamespace* network)
     : store_port_(store_port),
-      keeper_(BoundSocket(0)),
+      network_(network),
+      keeper_(BoundSocket(0, network)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       port_(PortOf(keeper_.get())) {
   acceptor_ = std::thread([this] { Accept(); });
@@ -178,7 +181,7 @@ bool FaultProxy::ApplyStore(UniqueFd& listener) {
   if (store_ == Store::kRefused) {
     listener.Reset();
   } else if (!listener.is_open()) {
-    listener = BoundSocket(port_);
+    listener = BoundSocket(port_, network_);
     ::listen(listener.get(), SOMAXCONN);
   }
   applied_ = store_;

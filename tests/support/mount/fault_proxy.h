@@ -21,6 +21,7 @@
 #include "s3overlay/mutex.h"
 #include "s3overlay/unique_fd.h"
 #include "support/mount/http_message.h"
+#include "support/mount/net_namespace.h"
 
 namespace s3overlay::testing {
 
@@ -58,13 +59,15 @@ class FaultProxy {
     kSilent,   // Connections are taken, requests are read, nothing is answered until this is over.
   };
 
-  explicit FaultProxy(uint16_t store_port);
+  // With a `network` its clients are in that one; the store is in ours. The network outlives the proxy.
+  explicit FaultProxy(uint16_t store_port, const NetNamespace* network = nullptr);
   // Ends every connection, stalled ones too.
   ~FaultProxy();
   FaultProxy(const FaultProxy&) = delete;
   FaultProxy& operator=(const FaultProxy&) = delete;
 
   std::string url() const;  // "http://127.0.0.1:PORT"
+  uint16_t port() const { return port_; }
 
   // Holds when it returns.
   void SetStore(Store store);
@@ -106,6 +109,7 @@ class FaultProxy {
   void Wake();
 
   const uint16_t store_port_;
+  const NetNamespace* const network_;
   const UniqueFd keeper_;  // Bound and never listening: the port stays ours while the store is "refused".
   const UniqueFd wake_;    // eventfd
   uint16_t port_ = 0;

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/mount/mount_test.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <utility>
 
 namespace s3overlay::testing {
-namespace {
-
-uint16_t PortOfUrl(const std::string& url) {
-  return static_cast<uint16_t>(std::atoi(url.c_str() + url.rfind(':') + 1));
-}
-
-}  // namespace
 
 MountTest::MountTest() = default;
 MountTest::~MountTest() = default;
@@ -22,7 +14,7 @@ void MountTest::SetUp() {
   const std::optional<TestServer> server = TestServer::FromEnvironment();
   if (!server) GTEST_SKIP() << TestServer::kHowTo;
   bucket_ = std::make_unique<TestBucket>(*server);
-  proxy_ = std::make_unique<FaultProxy>(PortOfUrl(server->endpoint));
+  proxy_ = std::make_unique<FaultProxy>(server->port());
   sandbox_ = std::make_unique<Sandbox>(proxy_->url());
   std::filesystem::create_directory(LocalDirectory());
 }

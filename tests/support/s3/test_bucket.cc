@@ -30,6 +30,10 @@ std::string UniqueName() {
 
 }  // namespace
 
+uint16_t TestServer::port() const {
+  return static_cast<uint16_t>(std::atoi(endpoint.c_str() + endpoint.rfind(':') + 1));
+}
+
 std::optional<TestServer> TestServer::FromEnvironment() {
   TestServer server{FromEnvironmentOr("S3OVERLAY_TEST_ENDPOINT"), FromEnvironmentOr("S3OVERLAY_TEST_ACCESS_KEY"),
                     FromEnvironmentOr("S3OVERLAY_TEST_SECRET_KEY")};

@@ -27,6 +27,8 @@ struct TestServer {
   std::string access_key;
   std::string secret_key;
 
+  uint16_t port() const;  // Of the endpoint, which names one.
+
   static std::optional<TestServer> FromEnvironment();
 };
 
