@@ -50,6 +50,20 @@ class KeyCatalogTest : public ::testing::Test {
   std::unique_ptr<KeyCatalog> catalog_;
 };
 
+TEST_F(KeyCatalogTest, OnlyTheSteadyClockMakesAnAnswerOld) {
+  Put("a");
+  EXPECT_EQ(Find("a"), "file");
+  const int asked = Requests();
+  for (const auto jump : {std::chrono::hours(24 * 365), std::chrono::hours(-24 * 365)}) {
+    clock_.SetWall(clock_.WallNow() + jump);
+    EXPECT_EQ(Find("a"), "file");
+    EXPECT_EQ(Requests(), asked) << "the wall clock was set";
+  }
+  clock_.Advance(std::chrono::hours(24 * 365));
+  store_.Delete("b", "p/a");
+  EXPECT_EQ(Find("a"), "not found") << "after a year nothing is taken for fresh";
+}
+
 TEST_F(KeyCatalogTest, ListingAnswersTheLookupsThatFollow) {
   for (const char* path : {"a", "dir/x", "dir/y", "other"}) Put(path);
   store_.Put("b", "private", "not below the prefix");

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nothing hangs: how long anything takes while a store says nothing at all. Each limit is one that is promised.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <future>
+#include <vector>
+
+#include "fault/fault_fixture.h"
+
+namespace s3overlay::testing {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+
+constexpr double kWalkLimit = 10;
+constexpr int kManyFiles = 1000;
+
+class NoHang : public FaultTest {
+ protected:
+  // 1,000 local files in 10 directories, each looked up and read; how many could not be.
+  void WriteManyLocalFiles() {
+    for (int i = 0; i < kManyFiles; ++i) WriteLocal(NameOf(i), "local");
+  }
+  int WalkManyFiles() {
+    int failed = 0;
+    for (int directory = 0; directory < 10; ++directory) {
+      const NamesOutcome listed = ListNames(At("d" + std::to_string(directory)));
+      failed += listed.names.size() == kManyFiles / 10 ? 0 : 1;
+    }
+    for (int i = 0; i < kManyFiles; ++i) failed += ReadWhole(At(NameOf(i))).bytes == "local" ? 0 : 1;
+    return failed;
+  }
+  static std::string NameOf(int i) { return "d" + std::to_string(i % 10) + "/f" + std::to_string(i); }
+
+  // Readers that wait for a store that says nothing; each has a file of its own that was opened before.
+  void OpenManyObjects(const std::string& directory, int count) {
+    for (int i = 0; i < count; ++i) open_.push_back(OpenDirect(At(directory + "/" + std::to_string(i))));
+  }
+  void ReadAllOpen() {
+    for (const UniqueFd& fd : open_) {
+      ASSERT_TRUE(fd.is_open());
+      readers_.push_back(std::async(std::launch::async, [&fd] { return ReadAt(fd.get(), 0, 4096).error; }));
+    }
+  }
+
+  std::vector<UniqueFd> open_;
+  std::vector<std::future<int>> readers_;  // After the files: they end first.
+};
+
+TEST_F(NoHang, H01_AnOperationEndsWithItsTimeOut) {
+  Put("a", Pattern(256 * kKiB));
+  Put("dir/b", "b");
+  MountStore({"--op-timeout", "4s"});
+  const UniqueFd fd = OpenDirect(At("a"));
+  ASSERT_TRUE(fd.is_open());
+  proxy().SetStore(Store::kSilent);
+  auto list = std::async(std::launch::async, [&] { return SecondsOf([&] { ListNames(At("dir")); }); });
+  auto stat = std::async(std::launch::async, [&] { return SecondsOf([&] { StatError(At("dir/unknown")); }); });
+  int error = 0;
+  EXPECT_LT(SecondsOf([&] { error = ReadAt(fd.get(), 0, 4096).error; }), Promise(4 + 2));
+  EXPECT_THAT(error, AnyOf(EIO, ETIMEDOUT));
+  EXPECT_LT(list.get(), Promise(4 + 2));
+  EXPECT_LT(stat.get(), Promise(5));
+}
+
+TEST_F(NoHang, H02_AWalkOfLocalFilesThatMeetsSilence) {
+  WriteManyLocalFiles();
+  Put("d0/in-S3", "x");
+  MountBoth({"--op-timeout", "30s"});
+  ASSERT_EQ(ReadWhole(At(NameOf(0))).bytes, "local");
+  proxy().SetStore(Store::kSilent);
+  int failed = 0;
+  const double seconds = SecondsOf([&] { failed = WalkManyFiles(); });
+  EXPECT_EQ(failed, 1) << "all but the directory that S3 had a name of";
+  EXPECT_LT(seconds, Promise(kWalkLimit));
+  RecordProperty("seconds", std::to_string(seconds));
+}
+
+TEST_F(NoHang, H03_AMountThatStartsInSilenceAndIsWalked) {
+  WriteManyLocalFiles();
+  proxy().SetStore(Store::kSilent);
+  EXPECT_LT(SecondsOf([&] { MountBoth({"--op-timeout", "30s"}); }), Promise(6));
+  int failed = 0;
+  EXPECT_LT(SecondsOf([&] { failed = WalkManyFiles(); }), Promise(kWalkLimit));
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(State(NameOf(0)), "degraded");
+}
+
+TEST_F(NoHang, H04_WithTheBreakerOpenAStandInAnswersAtOnce) {
+  Put("both", "in S3");
+  WriteLocal("both", "local");
+  WriteLocal("dir/only", "local only");
+  proxy().SetStore(Store::kSilent);
+  MountBoth({"--op-timeout", "30s"});
+  ASSERT_TRUE(ComesToBreaker("open") || Breaker() == "half-open");
+  for (const char* const name : {"both", "dir/only"}) {
+    EXPECT_LT(SecondsOf([&] { EXPECT_EQ(ReadWhole(At(name)).error, 0); }), Promise(2)) << name;
+  }
+  EXPECT_LT(SecondsOf([&] { EXPECT_EQ(ListNames(At("dir")).error, 0); }), Promise(2));
+}
+
+TEST_F(NoHang, H05_PacketsThatVanishAreSilenceToo) {
+  WriteManyLocalFiles();
+  Put("a", Pattern(256 * kKiB));
+  const NetNamespace network;
+  FaultProxy inside(bucket().server().port(), &network);
+  sandbox().SetEnvironment("AWS_ENDPOINT_URL", inside.url());
+  {
+    const NetNamespace::Visit visit(network);
+    MountBoth({"--op-timeout", "4s"});
+  }
+  const UniqueFd fd = OpenDirect(At("a"));
+  ASSERT_TRUE(fd.is_open());
+  network.Drop(inside.port());
+  auto read = std::async(std::launch::async, [&] { return SecondsOf([&] { ReadAt(fd.get(), 0, 4096); }); });
+  int failed = 0;
+  EXPECT_LT(SecondsOf([&] { failed = WalkManyFiles(); }), Promise(kWalkLimit));
+  EXPECT_EQ(failed, 0);
+  EXPECT_LT(read.get(), Promise(4 + 2));
+  network.LetPass();
+  EXPECT_TRUE(Eventually([&] { return State(NameOf(1)) == "fallback"; })) << "it comes back by itself";
+  Unmount();
+}
+
+TEST_F(NoHang, H06_ASignalEndsTheDaemonWhateverWaits) {
+  for (int i = 0; i < 40; ++i) Put("o/" + std::to_string(i), Pattern(8 * kKiB));
+  MountOptions options{.arguments = {"--layer", S3Layer(), "--layer", LocalDirectory(), "--op-timeout", "30s"},
+                       .foreground = true};
+  MountWith(options);
+  ASSERT_TRUE(Eventually([&] { return StatError(At("o/0")) == 0; }));
+  OpenManyObjects("o", 40);
+  proxy().SetStore(Store::kSilent);
+  ReadAllOpen();
+  auto lookup = std::async(std::launch::async, [&] { return StatError(At("unknown/name")); });
+  ASSERT_TRUE(Eventually([&] { return proxy().Count("GET") > 0; }));
+  const double seconds = SecondsOf([&] {
+    MountTest::mount().foreground().Signal(SIGTERM);
+    EXPECT_EQ(MountTest::mount().foreground().Wait().exit_code, 0);
+  });
+  EXPECT_LT(seconds, Promise(5));
+  MountTest::mount().Forget();
+  EXPECT_FALSE(IsMounted(sandbox().mountpoint()));
+  for (auto& reader : readers_) EXPECT_NE(reader.get(), 0);
+  EXPECT_NE(lookup.get(), 0);
+}
+
+TEST_F(NoHang, H07_ReadsThatHangOnOneStoreDelayNoOther) {
+  constexpr int kHung = 64;
+  for (int i = 0; i < kHung; ++i) bucket().Put("one/" + std::to_string(i), Pattern(8 * kKiB));
+  const std::string object = Pattern(4 * kMiB);
+  for (const char* const name : {"two/a", "two/b"}) bucket().Put(name, object);
+  WriteLocal("file", "local");
+  FaultProxy other(bucket().server().port());
+  const auto config = sandbox().dir().Write(
+      "two.toml", "[[layer]]\nspec = \"one=s3://" + bucket().name() + "/one\"\nendpoint = \"" + proxy().url() +
+                      "\"\n[[layer]]\nspec = \"two=s3://" + bucket().name() + "/two\"\nendpoint = \"" + other.url() +
+                      "\"\n[[layer]]\nspec = \"here=" + LocalDirectory() + "\"\n");
+  MountOptions options;
+  options.arguments = {"--config", config, "--op-timeout", "10s"};
+  MountWith(options);
+  ASSERT_EQ(ReadWhole(At("two/b")).error, 0);
+  OpenManyObjects("one", kHung);
+  proxy().SetStore(Store::kSilent);
+  ReadAllOpen();
+  ASSERT_TRUE(Eventually([&] { return proxy().Count("GET") >= 8; }));
+  EXPECT_LT(SecondsOf([&] { EXPECT_TRUE(Holds(At("two/a"), object)); }), Promise(3)) << "another store";
+  EXPECT_LT(SecondsOf([&] { EXPECT_TRUE(Holds(At("here/file"), "local")); }), Promise(1)) << "a local layer";
+  proxy().SetStore(Store::kUp);
+  for (auto& reader : readers_) reader.wait();
+  Unmount();
+}
+
+TEST_F(NoHang, H08_UmountWorksOrSaysWhoHoldsIt) {
+  Put("a", Pattern(256 * kKiB));
+  MountBoth({"--op-timeout", "20s"});
+  {
+    const UniqueFd fd = OpenDirect(At("a"));
+    ASSERT_TRUE(fd.is_open());
+    proxy().SetStore(Store::kSilent);
+    auto reader = std::async(std::launch::async, [&] { return ReadAt(fd.get(), 0, 4096).error; });
+    ASSERT_TRUE(Eventually([&] { return proxy().Count("GET") > 0; }));
+    ProcessResult refused;
+    EXPECT_LT(SecondsOf([&] { refused = sandbox().Run({"umount", MountTest::mount().path()}); }), Promise(10));
+    EXPECT_NE(refused.exit_code, 0);
+    EXPECT_THAT(refused.err, HasSubstr(std::to_string(::getpid())));
+    proxy().Release();
+    proxy().SetStore(Store::kUp);
+    EXPECT_EQ(reader.get(), 0);
+    proxy().SetStore(Store::kSilent);
+  }
+  EXPECT_LT(SecondsOf([&] { MountTest::mount().Unmount(); }), Promise(10));
+}
+
+}  // namespace
+}  // namespace s3overlay::testing

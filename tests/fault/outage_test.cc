@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An outage from its beginning to its end: the breaker (B), mounts that start offline (O), and what stands in (S).
+#include <gmock/gmock.h>
+
+#include <thread>
+
+#include "fault/fault_fixture.h"
+
+namespace s3overlay::testing {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class Outage : public FaultTest {
+ protected:
+  // A file that S3 and the local directory have, and that the mount has never been asked for.
+  void PutBoth(const std::string& name) {
+    Put(name, "in S3");
+    WriteLocal(name, "local");
+  }
+  uint64_t Counted(const char* name) const { return mount().Status().at("reads").at("opens").at(name); }
+};
+
+class Breaker : public Outage {};
+
+TEST_F(Breaker, B01_ItsStateIsInStatusAndEachChangeIsOneLine) {
+  PutBoth("both");
+  MountBoth();
+  EXPECT_EQ(Breaker(), "closed");
+  CutOff(Store::kRefused);
+  EXPECT_THAT(Breaker(), AnyOf("open", "half-open"));
+  EXPECT_NE(Endpoint().value("reason", ""), "");
+  EXPECT_NE(Endpoint().value("since", ""), "");
+  EXPECT_GE(mount().Status().at("requests").at("breaker_opened"), 1);
+  EXPECT_TRUE(Holds(At("both"), "local"));
+  proxy().SetStore(Store::kUp);
+  EXPECT_TRUE(ComesToBreaker("closed")) << "by itself";
+  EXPECT_EQ(sandbox().CountLogLines({"[warning]", "is taken to be away", proxy().url()}), 1);
+  EXPECT_EQ(sandbox().CountLogLines({"is back", proxy().url()}), 1);
+}
+
+TEST_F(Breaker, B02_DegradedAnswersVanishWithinASecondOfItsReturn) {
+  PutBoth("both");
+  PutBoth("dir/both");
+  MountBoth();
+  CutOff(Store::kHangsUp);
+  ASSERT_TRUE(Holds(At("both"), "local"));
+  ASSERT_TRUE(Holds(At("dir/both"), "local"));
+  EXPECT_EQ(State("dir/both"), "degraded");
+  proxy().SetStore(Store::kUp);
+  ASSERT_TRUE(Eventually([&] { return sandbox().CountLogLines({"is back", proxy().url()}) > 0; }));
+  const double seconds = SecondsOf([&] {
+    EXPECT_TRUE(ComesToState("both", "fresh"));
+    EXPECT_TRUE(ComesToState("dir/both", "fresh"));
+  });
+  EXPECT_LT(seconds, Promise(1));
+  EXPECT_TRUE(Holds(At("both"), "in S3"));
+}
+
+TEST_F(Breaker, B03_RefusalsAndThrottlingDoNotOpenIt) {
+  PutBoth("both");
+  MountBoth({"--op-timeout", "2s"});
+  sandbox().AllowErrorsInLog();
+  proxy().AddRule({.target_part = "denied", .fault = {.answer = S3ErrorAnswer("403 Forbidden", "AccessDenied")}});
+  proxy().AddRule({.target_part = "busy", .fault = {.answer = S3ErrorAnswer("503 Slow Down", "SlowDown")}});
+  for (int i = 0; i < 3; ++i) {
+    StatError(At("denied/" + std::to_string(i)));
+    StatError(At("busy/" + std::to_string(i)));
+  }
+  EXPECT_EQ(Breaker(), "closed");
+  EXPECT_TRUE(Holds(At("both"), "in S3"));
+}
+
+class Offline : public Outage {};
+
+TEST_F(Offline, O01_AMountThatStartsThenServesWhatWasLastKnown) {
+  const std::string object = Pattern(700 * kKiB);
+  Put("dir/a", object);
+  Put("dir/never-read", "12345678");
+  Put("dir/sub/b", "b");
+  WriteLocal("dir/c", "local");
+  MountBoth();
+  ASSERT_TRUE(Holds(At("dir/a"), object));
+  ASSERT_TRUE(Holds(At("dir/sub/b"), "b"));
+  ASSERT_THAT(ListNames(At("dir")).names, ElementsAre("a", "c", "never-read", "sub"));
+  ASSERT_TRUE(ComesToCache("dir/a"));
+  ASSERT_TRUE(ComesToCache("dir/sub/b"));
+  const struct stat before = StatOf(At("dir/a"));
+  Unmount();
+  proxy().SetStore(Store::kRefused);
+  MountBoth();
+  EXPECT_THAT(ListNames(At("dir")).names, ElementsAre("a", "c", "never-read", "sub"));
+  EXPECT_TRUE(Holds(At("dir/a"), object));
+  EXPECT_TRUE(Holds(At("dir/sub/b"), "b"));
+  EXPECT_TRUE(Holds(At("dir/c"), "local"));
+  const struct stat after = StatOf(At("dir/a"));
+  EXPECT_EQ(after.st_size, before.st_size);
+  EXPECT_EQ(after.st_mtime, before.st_mtime);
+  EXPECT_EQ(after.st_ino, before.st_ino);
+  EXPECT_EQ(State("dir/a"), "stale");
+}
+
+TEST_F(Offline, O02_AttributesAreShownAlsoWhereTheContentCannotBeHad) {
+  Put("known", "12345678");
+  MountBoth();
+  ASSERT_EQ(StatOf(At("known")).st_size, 8);
+  const time_t modified = StatOf(At("known")).st_mtime;
+  Unmount();
+  proxy().SetStore(Store::kRefused);
+  MountBoth();
+  EXPECT_EQ(StatOf(At("known")).st_size, 8);
+  EXPECT_EQ(StatOf(At("known")).st_mtime, modified);
+  EXPECT_EQ(State("known"), "stale");
+  EXPECT_THAT(Provenance(At("known"), "reason"), HasSubstr("cannot be had"));
+  EXPECT_EQ(OpenError(At("known")), EIO);
+  proxy().SetStore(Store::kUp);
+  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("known"), "12345678")); }));
+}
+
+TEST_F(Offline, O03_NothingValidIsDroppedFromTheCache) {
+  const std::string object = Pattern(700 * kKiB);
+  for (const char* const name : {"a", "b"}) Put(name, object);
+  Put("uncached", "x");
+  MountStore();
+  for (const char* const name : {"a", "b"}) {
+    ASSERT_TRUE(Holds(At(name), object));
+    ASSERT_TRUE(ComesToCache(name));
+  }
+  CutOff(Store::kRefused);
+  EXPECT_TRUE(Holds(At("a"), object));
+  EXPECT_NE(ReadWhole(At("uncached")).error, 0);
+  Unmount();
+  MountStore();
+  EXPECT_TRUE(Holds(At("b"), object));
+  proxy().SetStore(Store::kUp);
+  ASSERT_TRUE(ComesToState("a", "fresh"));
+  const int gets = proxy().Count("GET", "/a") + proxy().Count("GET", "/b");
+  EXPECT_TRUE(Holds(At("a"), object));
+  EXPECT_TRUE(Holds(At("b"), object));
+  EXPECT_EQ(proxy().Count("GET", "/a") + proxy().Count("GET", "/b"), gets) << "fetched again";
+}
+
+class StandIn : public Outage {};
+
+TEST_F(StandIn, S01_EachIsMarkedAndCounted) {
+  PutBoth("both");
+  Put("cached", "in S3");
+  MountBoth();
+  ASSERT_TRUE(Holds(At("cached"), "in S3"));
+  ASSERT_TRUE(ComesToCache("cached"));
+  CutOff(Store::kRefused);
+  ASSERT_TRUE(Holds(At("both"), "local"));
+  ASSERT_TRUE(ComesToState("cached", "stale"));
+  ASSERT_TRUE(Holds(At("cached"), "in S3"));
+  EXPECT_EQ(State("both"), "degraded");
+  EXPECT_THAT(Provenance(At("both"), "reason"), HasSubstr("cannot answer"));
+  EXPECT_EQ(Counted("degraded"), 1U);
+  EXPECT_EQ(Counted("stale"), 1U);
+  EXPECT_EQ(ListNames(At("")).error, 0);
+  EXPECT_GE(mount().Status().at("reads").at("listings_degraded"), 1);
+}
+
+TEST_F(StandIn, S02_TheLogTellsOfEachTransitionOnce) {
+  for (int i = 0; i < 20; ++i) PutBoth(std::to_string(i));
+  MountBoth();
+  CutOff(Store::kHangsUp);
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(Holds(At(std::to_string(i)), "local"));
+  proxy().SetStore(Store::kUp);
+  ASSERT_TRUE(ComesToState("0", "fresh"));
+  EXPECT_EQ(sandbox().CountLogLines({"layer " + S3Layer(), "cannot answer", "stand in"}), 1);
+  EXPECT_TRUE(Eventually([&] {
+    StatError(At("0"));
+    return sandbox().CountLogLines({"layer " + S3Layer(), "answers again"}) > 0;
+  }));
+  EXPECT_EQ(sandbox().CountLogLines({"layer " + S3Layer(), "answers again"}), 1);
+}
+
+TEST_F(StandIn, S03_FailuresDoNotFloodTheLog) {
+  for (int i = 0; i < 60; ++i) Put(std::to_string(i), "in S3");
+  MountStore();
+  ASSERT_EQ(ListNames(At("")).names.size(), 60U);
+  CutOff(Store::kRefused);
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(OpenError(At(std::to_string(i))), EIO);
+  const int lines = sandbox().CountLogLines({"[warning]", "open s3://"});
+  EXPECT_GT(lines, 0);
+  EXPECT_LE(lines, 20);
+}
+
+}  // namespace
+}  // namespace s3overlay::testing
