@@ -36,8 +36,8 @@ BlockFetcher::BlockFetcher(BlockFetcherOptions options, BlockCache* cache, const
       metrics_(metrics),
       buffers_(block_size_, std::min(options_.memory_limit / 8, kSpareBytes) / block_size_),
       memory_(std::max(options_.memory_limit, 2 * block_size_), KeepRead(options_, cache)),
-      demand_pool_({.name = "fetch", .threads = options.demand_threads, .queue_limit = 4096}),
-      prefetch_pool_({.name = "prefetch", .threads = options.prefetch_threads, .queue_limit = 1024}) {}
+      demand_pools_({.name = "fetch", .threads = options.demand_threads, .queue_limit = 4096}),
+      prefetch_pools_({.name = "prefetch", .threads = options.prefetch_threads, .queue_limit = 1024}) {}
 
 BlockFetcher::~BlockFetcher() {
   {
@@ -46,8 +46,8 @@ BlockFetcher::~BlockFetcher() {
     for (const PartPtr& part : parts_) part->cancelled = true;
     memory_freed_.SignalAll();
   }
-  prefetch_pool_.Stop();
-  demand_pool_.Stop();
+  prefetch_pools_.Stop();
+  demand_pools_.Stop();
   // What never came to a thread: its flights and itself hold each other.
   std::set<PartPtr> left;
   {

@@ -21,6 +21,7 @@
 #include "remote/block_memory.h"
 #include "remote/pinned_object.h"
 #include "remote/prefetch_ledger.h"
+#include "remote/store_pools.h"
 #include "s3overlay/block_cache.h"
 #include "s3overlay/byte_chain.h"
 #include "s3overlay/byte_range.h"
@@ -29,7 +30,6 @@
 #include "s3overlay/metrics.h"
 #include "s3overlay/mutex.h"
 #include "s3overlay/result.h"
-#include "s3overlay/thread_pool.h"
 
 namespace s3overlay {
 
@@ -37,8 +37,8 @@ struct BlockFetcherOptions {
   uint64_t memory_limit = uint64_t{512} << 20;  // Bytes in flight and kept, of all files together.
   uint64_t block_size = 128 << 10;              // Without a cache; else the cache's own.
   uint64_t max_part = 8 << 20;                  // Bytes of one GET. Larger: fewer requests, coarser memory.
-  size_t demand_threads = 16;                   // GETs that readers wait for, at a time.
-  size_t prefetch_threads = 32;                 // GETs ahead of readers, at a time. More: for distant stores.
+  size_t demand_threads = 16;                   // GETs that readers wait for, at a time, of each store.
+  size_t prefetch_threads = 32;                 // GETs ahead of readers, likewise. More: for distant stores.
   // A block that far ahead of a part's front is worth a GET of its own: about 20 ms at 100 MB/s.
   uint64_t own_get_distance = 2 << 20;
   Duration prefetch_timeout = std::chrono::seconds(30);
@@ -146,8 +146,8 @@ class BlockFetcher {
   bool stopping_ S3OVERLAY_GUARDED_BY(mu_) = false;
 
   // Last: their tasks use all the others.
-  ThreadPool demand_pool_;
-  ThreadPool prefetch_pool_;
+  StorePools demand_pools_;
+  StorePools prefetch_pools_;
 };
 
 }  // namespace s3overlay

@@ -26,7 +26,7 @@ uint64_t BlockFetcher::Prefetch(const PinnedObjectPtr& object, ByteRange range, 
 bool BlockFetcher::Queue(const PartPtr& part) {
   if (IsNear(part->object, part->blocks)) return true;
   if (!SetAside(*part)) return false;
-  const bool queued = prefetch_pool_.TrySubmit([this, part] {
+  const bool queued = prefetch_pools_.TrySubmit(part->object->store, [this, part] {
     if (Admit(part)) {
       Run(part);
     } else {
@@ -97,7 +97,7 @@ bool BlockFetcher::Admit(const PartPtr& part) {
 }
 
 void BlockFetcher::Start(const PartPtr& part) {
-  if (demand_pool_.TrySubmit([this, part] { Run(part); })) return;
+  if (demand_pools_.TrySubmit(part->object->store, [this, part] { Run(part); })) return;
   Finish(part, Error{ErrorCode::kUnavailable, "too many reads wait for the store"});
 }
 
