@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A real S3 server on this machine, for tests and demonstrations: Ceph's RADOS Gateway over one mon and one osd, all of it
-# under one directory and on 127.0.0.1 only.
+# under one directory and on 127.0.0.1 only. It speaks http and https, and serves buckets as a path and as a host name
+# (BUCKET.s3.localhost).
 set -euo pipefail
 
 usage() {
@@ -30,7 +31,7 @@ secret_key=local-secret-key-of-the-test-server-0000
 
 need() {
   local command missing=()
-  for command in ceph-mon ceph-osd radosgw radosgw-admin monmaptool ceph curl python3; do
+  for command in ceph-mon ceph-osd radosgw radosgw-admin monmaptool ceph curl openssl python3; do
     command -v "$command" >/dev/null || missing+=("$command")
   done
   [ "${#missing[@]}" -eq 0 ] || die "missing: ${missing[*]}. Run scripts/install-deps.sh --test first"
@@ -47,15 +48,30 @@ for s in sockets:
 PYTHON
 }
 
+make_certificates() {  # An authority of its own in tls/ca.pem, and key and certificate of the gateway in tls/gateway.pem.
+  local tls=$dir/tls
+  mkdir -p "$tls"
+  {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=s3overlay test authority" \
+      -keyout "$tls/ca.key" -out "$tls/ca.pem"
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=s3.localhost" \
+      -keyout "$tls/gateway.key" -out "$tls/gateway.csr"
+    openssl x509 -req -days 30 -in "$tls/gateway.csr" -CA "$tls/ca.pem" -CAkey "$tls/ca.key" -CAcreateserial \
+      -extfile <(printf 'subjectAltName=IP:127.0.0.1,DNS:s3.localhost,DNS:*.s3.localhost\n') -out "$tls/gateway.crt"
+  } >"$dir/log/tls.out" 2>&1 || { cat "$dir/log/tls.out" >&2; die "cannot make certificates"; }
+  cat "$tls/gateway.key" "$tls/gateway.crt" >"$tls/gateway.pem"
+}
+
 write_configuration() {
   local ports store
-  mapfile -t ports < <(free_ports 2)
+  mapfile -t ports < <(free_ports 3)
   case "${S3_SERVER_STORE:-memory}" in
     memory) store=$'osd objectstore = memstore\nmemstore device bytes = 4G' ;;
     file) store=$'osd objectstore = bluestore\nbluestore block size = 4G\nbluestore block create = true' ;;
     *) die "S3_SERVER_STORE is '${S3_SERVER_STORE}'; it may be memory or file" ;;
   esac
   printf '%s\n' "${ports[1]}" >"$dir/port"
+  printf '%s\n' "${ports[2]}" >"$dir/tls-port"
   uuidgen_fsid=$(python3 -c 'import uuid; print(uuid.uuid4())')
   cat >"$dir/ceph.conf" <<CONF
 [global]
@@ -108,7 +124,7 @@ debug bluestore = 0/0
 debug memdb = 0/0
 
 [client.rgw]
-rgw frontends = beast tcp_nodelay=1 endpoint=127.0.0.1:${ports[1]}
+rgw frontends = beast tcp_nodelay=1 endpoint=127.0.0.1:${ports[1]} ssl_endpoint=127.0.0.1:${ports[2]} ssl_certificate=$dir/tls/gateway.pem
 rgw dns name = s3.localhost
 rgw gc obj min wait = 2
 rgw gc processor period = 5
@@ -178,6 +194,7 @@ start() {
   [ -e "$dir/ceph.conf" ] && die "$dir holds a server that was stopped; use a new directory"
   mkdir -p "$dir"/{run/crash,log,mon,osd}
   write_configuration
+  make_certificates
   : >"$dir/keyring"
   local conf=(--conf "$dir/ceph.conf")
   {
@@ -215,6 +232,8 @@ AWS_EC2_METADATA_DISABLED=true
 S3OVERLAY_TEST_ENDPOINT=$(endpoint)
 S3OVERLAY_TEST_ACCESS_KEY=$access_key
 S3OVERLAY_TEST_SECRET_KEY=$secret_key
+S3OVERLAY_TEST_TLS_ENDPOINT=https://127.0.0.1:$(cat "$dir/tls-port")
+S3OVERLAY_TEST_CA_BUNDLE=$dir/tls/ca.pem
 ENV
 }
 
