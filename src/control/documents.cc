@@ -52,6 +52,8 @@ std::string CacheStatsToJson(const BlockCacheStats& stats, const std::optional<C
   Json document = NewDocument();
   VisitCacheStats(stats, [&](const char* name, const auto& field) { document[name] = field; });
   document["owner"] = owner ? ToJson(*owner) : Json();
+  // Limits are those of a mount, not of what lies on the disk.
+  if (!owner) document["size_limit"] = document["min_free"] = Json();
   return Print(document);
 }
 

@@ -22,6 +22,7 @@ struct CacheOwner {
   std::string mountpoint;
 };
 
+// Of cache statistics without an owner, the limits are left out (JSON: null): each mount brings its own.
 std::string StatusToJson(const StatusObject& status);
 std::string ResolutionToJson(const Resolution& resolution);
 std::string CacheStatsToJson(const BlockCacheStats& stats, const std::optional<CacheOwner>& owner = std::nullopt);

@@ -33,7 +33,7 @@ std::string LeafText(const StatusValue& value) {
         } else if constexpr (std::is_same_v<Held, double>) {
           return fmt::format("{:.1f}", held);
         } else if constexpr (std::is_same_v<Held, std::string>) {
-          return EscapeControlCharacters(held);
+          return held.empty() ? "-" : EscapeControlCharacters(held);
         } else if constexpr (std::is_integral_v<Held>) {
           return fmt::format("{}", held);
         } else {
@@ -132,10 +132,11 @@ std::string ResolutionToText(const Resolution& resolution) {
 
 std::string CacheStatsToText(const BlockCacheStats& stats, const std::optional<CacheOwner>& owner) {
   std::string out = Line("directory", stats.dir);
-  if (owner) out += Line("in use by", fmt::format("process {}, mounted at {}", owner->pid, owner->mountpoint));
-  out += Line("used", fmt::format("{} of {}", FormatBytes(stats.bytes), FormatBytes(stats.size_limit)));
+  out += Line("in use by", owner ? fmt::format("process {}, mounted at {}", owner->pid, owner->mountpoint) : "nobody");
+  const std::string used = FormatBytes(stats.bytes);
+  out += Line("used", owner ? fmt::format("{} of {}", used, FormatBytes(stats.size_limit)) : used);
   out += Line("index", FormatBytes(stats.index_bytes));
-  out += Line("keeps free", FormatBytes(stats.min_free));
+  if (owner) out += Line("keeps free", FormatBytes(stats.min_free));
   out += Line("objects", fmt::format("{}, of them complete {}", stats.objects, stats.complete_objects));
   out += Line("blocks", fmt::format("{} of {}", stats.blocks, FormatBytes(stats.block_size)));
   out += Line("hits", fmt::format("{}, misses {}", stats.hits, stats.misses));

@@ -42,9 +42,12 @@ TEST(Documents, CacheStatsHaveTheirFieldsAndOwner) {
     EXPECT_TRUE(free.contains(name)) << name;
   }
   EXPECT_TRUE(free["owner"].is_null());
+  EXPECT_TRUE(free["size_limit"].is_null());
+  EXPECT_TRUE(free["min_free"].is_null());
   const Json owned = Json::parse(CacheStatsToJson(stats, CacheOwner{42, "/mnt"}));
   EXPECT_EQ(owned["owner"]["pid"], 42);
   EXPECT_EQ(owned["owner"]["mountpoint"], "/mnt");
+  EXPECT_EQ(owned["size_limit"], 0);
 }
 
 TEST(Documents, StatusIsTheMountsOwnTree) {
