@@ -257,7 +257,8 @@ std::optional<Duration> RetryAfter(const HttpResponse& response, WallTime now) {
 
 std::string Message(const RefusedRequest& refused, const std::optional<ErrorDocument>& document) {
   if (document) {
-    return fmt::format("{}: {} {} (HTTP {})", refused.subject, document->code, document->message,
+    const std::string_view space = document->message.empty() ? "" : " ";
+    return fmt::format("{}: {}{}{} (HTTP {})", refused.subject, document->code, space, document->message,
                        refused.response.status);
   }
   const std::string_view why = refused.has_body ? " without an S3 error document" : "";
