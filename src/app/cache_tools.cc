@@ -8,10 +8,9 @@
 #include <memory>
 #include <variant>
 
+#include "app/mount_client.h"
 #include "app/mounts.h"
 #include "cache/disk_block_cache.h"
-#include "control/control_client.h"
-#include "control/socket_path.h"
 #include "s3overlay/clock.h"
 #include "s3overlay/metrics.h"
 
@@ -31,7 +30,7 @@ Error NoCache(const std::string& dir) {
 }
 
 Result<std::unique_ptr<ControlClient>> Connect(const std::string& mountpoint) {
-  return ControlClient::Connect(ControlSocketPath(mountpoint), kAskTimeout);
+  return ConnectToMount(mountpoint, kAskTimeout);
 }
 
 // The mount whose cache lies in `dir`.

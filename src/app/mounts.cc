@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <climits>
 #include <cstdlib>
 #include <filesystem>
@@ -38,12 +39,25 @@ std::string Unescape(std::string_view text) {
   return out;
 }
 
+// "rw,user_id=0,group_id=0,default_permissions": options of the file system itself.
+uid_t UserIn(std::string_view options) {
+  constexpr std::string_view kName = "user_id=";
+  const size_t at = options.find(kName);
+  uid_t user = 0;
+  if (at != std::string_view::npos) {
+    const std::string_view value = options.substr(at + kName.size());
+    std::from_chars(value.data(), value.data() + value.size(), user);
+  }
+  return user;
+}
+
 std::optional<MountedOverlay> ParseLine(const std::string& line) {
   std::istringstream stream(line);
   const std::vector<std::string> fields{std::istream_iterator<std::string>(stream), {}};
   const auto separator = std::find(fields.begin(), fields.end(), "-");
-  if (fields.size() < 5 || fields.end() - separator < 3 || separator[1] != kFileSystemType) return std::nullopt;
-  return MountedOverlay{.mountpoint = Unescape(fields[4]), .source = Unescape(separator[2])};
+  if (fields.size() < 5 || fields.end() - separator < 4 || separator[1] != kFileSystemType) return std::nullopt;
+  return MountedOverlay{
+      .mountpoint = Unescape(fields[4]), .source = Unescape(separator[2]), .user = UserIn(separator[3])};
 }
 
 std::optional<std::string> RealPath(const std::string& path) {

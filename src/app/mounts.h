@@ -3,6 +3,8 @@
 // Which mounts of ours there are, by /proc/self/mountinfo (proc_pid_mountinfo(5)); no question here waits for a mount.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +17,7 @@ namespace s3overlay {
 struct MountedOverlay {
   std::string mountpoint;  // Absolute, without links.
   std::string source;      // What it was mounted from: the first S3 layer.
+  uid_t user = 0;          // Who mounted it, and may ask its daemon.
 };
 
 // All of this mount namespace, in the order in which they were mounted.

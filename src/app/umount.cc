@@ -13,10 +13,9 @@
 
 #include "app/detach.h"
 #include "app/exit_code.h"
+#include "app/mount_client.h"
 #include "app/mount_holders.h"
 #include "app/mounts.h"
-#include "control/control_client.h"
-#include "control/socket_path.h"
 #include "s3overlay/unique_fd.h"
 
 namespace s3overlay {
@@ -48,7 +47,7 @@ int64_t PidIn(const StatusObject& status) {
 
 Daemon FindDaemon(const std::string& mountpoint) {
   Daemon daemon;
-  auto client = ControlClient::Connect(ControlSocketPath(mountpoint), kAskTimeout);
+  auto client = ControlClient::Connect(ControlSocketOf(mountpoint), kAskTimeout);
   daemon.absent = !client && client.error().code == ErrorCode::kNotFound;
   if (!client) return daemon;
   const auto status = (*client)->FetchStatus();

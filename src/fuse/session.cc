@@ -101,6 +101,21 @@ Result<void> CheckMountpoint(const std::string& mountpoint) {
   return {};
 }
 
+// What libfuse leaves in errno is of its own first try; the helper that it then runs for users tells them by itself.
+Error MountFailure(const std::string& mountpoint, int sys_errno) {
+  if (::access("/dev/fuse", R_OK | W_OK) != 0) {
+    return Error{ErrorCode::kSystem,
+                 fmt::format("cannot mount at {}: open /dev/fuse: {}", mountpoint, std::strerror(errno)), errno};
+  }
+  if (::geteuid() != 0) {
+    return Error{ErrorCode::kSystem,
+                 fmt::format("cannot mount at {}: fusermount3 (package fuse3) would not, for the reason that it gave",
+                             mountpoint),
+                 EIO};
+  }
+  return SystemError(sys_errno != 0 ? sys_errno : EIO, fmt::format("cannot mount at {}", mountpoint));
+}
+
 }  // namespace
 
 class FuseSession::Impl {
@@ -112,6 +127,7 @@ class FuseSession::Impl {
   Result<void> Mount();
   Result<void> Run();
   void Stop();
+  const FuseOptions& options() const { return options_; }
   Filesystem& filesystem() { return filesystem_; }
   NodePruner& pruner() { return *pruner_; }
 
@@ -148,13 +164,7 @@ Result<void> FuseSession::Impl::Mount() {
                  fmt::format("libfuse does not know one of the mount options: {}", mount_options)};
   }
   errno = 0;
-  if (fuse_session_mount(session_, options_.mountpoint.c_str()) != 0) {
-    return Error{
-        ErrorCode::kSystem,
-        fmt::format("cannot mount at {}: {}; is /dev/fuse there, and are you root or is fusermount3 installed?",
-                    options_.mountpoint, errno != 0 ? std::strerror(errno) : "fusermount3 failed"),
-        errno != 0 ? errno : EPERM};
-  }
+  if (fuse_session_mount(session_, options_.mountpoint.c_str()) != 0) return MountFailure(options_.mountpoint, errno);
   device_ = DeviceAt(options_.mountpoint);
   SetReadahead(device_);
   pruner_ = std::make_unique<NodePruner>(session_, filesystem_.inodes(), options_.max_nodes);
