@@ -12,12 +12,11 @@
 #include <memory>
 
 #include "app/line_writer.h"
+#include "app/mount_client.h"
 #include "app/mounts.h"
 #include "app/s3_subject.h"
 #include "app/store_connection.h"
 #include "config/mount_config.h"
-#include "control/control_client.h"
-#include "control/socket_path.h"
 #include "s3overlay/metrics.h"
 #include "s3overlay/unique_fd.h"
 
@@ -58,22 +57,60 @@ Result<ObjectMetadata> FindObject(Tool& tool, const S3Subject& subject) {
   return NotFound(subject.Text() + " does not exist");
 }
 
+Entry EntryOf(const S3Subject& subject, const ObjectMetadata& object) {
+  Entry entry;
+  entry.path = subject.key;
+  entry.source = subject.Text();
+  entry.etag = object.id.etag;
+  entry.attributes.size = object.id.size;
+  entry.attributes.mtime = object.last_modified;
+  entry.immutable = true;
+  entry.readable = !object.archived;
+  if (object.archived) entry.reason = "archived: it has to be restored before it can be read";
+  return entry;
+}
+
+std::string DirectoryPrefix(const std::string& key) { return key.empty() || key.ends_with('/') ? key : key + '/'; }
+
+// kNotFound where no key begins with the prefix; a bucket is there without any.
+Result<Entry> FindDirectory(Tool& tool, const S3Subject& subject) {
+  const ListRequest request{.bucket = subject.bucket,
+                            .prefix = DirectoryPrefix(subject.key),
+                            .delimiter = "/",
+                            .continuation_token = {},
+                            .start_after = {},
+                            .max_keys = 1};
+  const auto page = tool.store().List(request, tool.Call());
+  if (!page && page.error().code != ErrorCode::kNotFound) return page.error();
+  const bool has_keys = page && (!page->objects.empty() || !page->common_prefixes.empty());
+  if (!has_keys && !(page && subject.key.empty())) return NotFound(subject.Text() + " does not exist");
+  Entry entry;
+  entry.path = subject.key;
+  entry.source = subject.Text();
+  entry.attributes.type = FileType::kDirectory;
+  return entry;
+}
+
+// Whether the text can only mean what lies below a prefix.
+bool IsPrefixText(const S3Subject& subject) { return subject.key.empty() || subject.key.ends_with('/'); }
+
+// The object of that very key, else the directory of what lies below it.
+Result<Entry> FindEntry(Tool& tool, const S3Subject& subject) {
+  if (IsPrefixText(subject)) return FindDirectory(tool, subject);
+  const auto object = FindObject(tool, subject);
+  if (object) return EntryOf(subject, *object);
+  return object.error().code == ErrorCode::kNotFound ? FindDirectory(tool, subject) : object.error();
+}
+
 Result<Resolution> ResolveObject(const MountConfig& config, const std::string& text) {
   const auto subject = ParseS3Subject(text);
   if (!subject) return subject.error();
   Tool tool(config);
-  const auto object = FindObject(tool, *subject);
-  if (!object) return object.error();
+  auto entry = FindEntry(tool, *subject);
+  if (!entry) return entry.error();
   Resolution resolution;
   resolution.path = subject->key;
-  resolution.entry.path = subject->key;
-  resolution.entry.source = subject->Text();
-  resolution.entry.etag = object->id.etag;
-  resolution.entry.attributes.size = object->id.size;
-  resolution.entry.attributes.mtime = object->last_modified;
-  resolution.entry.immutable = true;
-  resolution.entry.readable = !object->archived;
-  if (object->archived) resolution.entry.reason = "archived: it has to be restored before it can be read";
+  resolution.entry = *std::move(entry);
   resolution.layers.push_back({.spec = "s3://" + subject->bucket, .answer = "yes", .error = {}, .age_s = 0.0});
   return resolution;
 }
@@ -81,19 +118,23 @@ Result<Resolution> ResolveObject(const MountConfig& config, const std::string& t
 Result<Resolution> ResolvePath(const MountConfig& config, const std::string& path) {
   const auto place = LocateInMounts(path);
   if (!place) return NotFound(fmt::format("{} lies below no mount of s3overlay", path));
-  auto client = ControlClient::Connect(ControlSocketPath(place->mountpoint), kAskTimeout);
-  if (!client) {
-    return Error{.code = ErrorCode::kUnavailable,
-                 .message = fmt::format("the mount {} does not answer: {}", place->mountpoint, client.error().message)};
-  }
+  auto client = ConnectToMount(place->mountpoint, kAskTimeout);
+  if (!client) return client.error();
   const SystemClock clock;
   return (*client)->Resolve(place->path, {.deadline = Deadline::After(clock, config.op_timeout)});
+}
+
+// A prefix has no bytes: said in so many words, as for a directory.
+Error NoObject(Tool& tool, const S3Subject& subject, const Error& error) {
+  if (error.code != ErrorCode::kNotFound || !FindDirectory(tool, subject)) return error;
+  return {.code = ErrorCode::kIsADirectory,
+          .message = fmt::format("{0} is a prefix and no object; s3overlay ls {0} lists it", subject.Text())};
 }
 
 Result<void> CatObject(const MountConfig& config, const S3Subject& subject, LineWriter& out) {
   Tool tool(config);
   const auto object = FindObject(tool, subject);
-  if (!object) return object.error();
+  if (!object) return NoObject(tool, subject, object.error());
   const ObjectId& id = object->id;
   const auto sink = [&](uint64_t, std::span<const std::byte> bytes) { return out.Write(bytes); };
   uint64_t part = kFirstPart;
@@ -124,7 +165,7 @@ bool Exists(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 || errno != ENOENT;
 }
 
-// "dir/name" of a key below `prefix`.
+// `prefix` ends where the name begins.
 ListedName NameOf(const ObjectMetadata& object, const std::string& prefix) {
   return {.name = object.id.key.substr(prefix.size()),
           .is_directory = false,
@@ -141,9 +182,11 @@ void AddPage(const ListPage& page, const std::string& prefix, std::vector<Listed
   }
 }
 
-Result<std::vector<ListedName>> ListAll(Tool& tool, const std::string& bucket, const std::string& prefix) {
+// Nothing where no key begins with the prefix; a bucket is there without any.
+Result<std::optional<std::vector<ListedName>>> ListDirectory(Tool& tool, const S3Subject& subject) {
+  const std::string prefix = DirectoryPrefix(subject.key);
   ListRequest request{
-      .bucket = bucket, .prefix = prefix, .delimiter = "/", .continuation_token = {}, .start_after = {}};
+      .bucket = subject.bucket, .prefix = prefix, .delimiter = "/", .continuation_token = {}, .start_after = {}};
   std::vector<ListedName> names;
   bool exists = prefix.empty();
   while (true) {
@@ -155,9 +198,15 @@ Result<std::vector<ListedName>> ListAll(Tool& tool, const std::string& bucket, c
     if (!page->truncated) break;
     request.continuation_token = page->next_token;
   }
-  if (!exists) return NotFound(fmt::format("nothing is below s3://{}/{}", bucket, prefix));
+  if (!exists) return std::optional<std::vector<ListedName>>();
   std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  return names;
+  return std::optional(std::move(names));
+}
+
+Result<std::vector<ListedName>> ListOne(Tool& tool, const S3Subject& subject) {
+  const auto object = FindObject(tool, subject);
+  if (!object) return object.error();
+  return std::vector{NameOf(*object, subject.key.substr(0, subject.key.rfind('/') + 1))};
 }
 
 }  // namespace
@@ -181,19 +230,19 @@ Result<void> Cat(const MountConfig& config, const CatRequest& request) {
 Result<std::vector<ListedName>> ListObjects(const MountConfig& config, const std::string& spec) {
   const auto subject = ParseS3Subject(spec);
   if (!subject) return subject.error();
-  std::string prefix = subject->key;
-  if (!prefix.empty() && !prefix.ends_with('/')) prefix += '/';
   Tool tool(config);
-  return ListAll(tool, subject->bucket, prefix);
+  auto names = ListDirectory(tool, *subject);
+  if (!names) return names.error();
+  if (*names) return **std::move(names);
+  if (!IsPrefixText(*subject)) return ListOne(tool, *subject);
+  return NotFound("nothing is below " + subject->Text());
 }
 
 Result<StatusObject> FetchStatusOf(const std::string& mountpoint) {
   const auto path = CanonicalPath(mountpoint);
   if (!path || !IsOverlayMount(*path)) return NotFound(mountpoint + " is not mounted by s3overlay");
-  auto client = ControlClient::Connect(ControlSocketPath(*path), kAskTimeout);
-  if (client) return (*client)->FetchStatus();
-  return Error{.code = ErrorCode::kUnavailable,
-               .message = fmt::format("the mount {} does not answer: {}", *path, client.error().message)};
+  auto client = ConnectToMount(*path, kAskTimeout);
+  return client ? (*client)->FetchStatus() : client.error();
 }
 
 }  // namespace s3overlay

@@ -19,8 +19,9 @@ namespace s3overlay {
 
 struct MountConfig;
 
-// `subject`: s3://bucket/key, or a path below a mount. kNotFound: no such object, or no mount there. The `config` of
-// all of these says how to reach the store: endpoint, region, addressing, credentials, time-out.
+// `subject`: s3://bucket/key (the object, else the directory of the keys below it), or a path below a mount. kNotFound:
+// no such object, or no mount there. The `config` of all of these says how to reach the store: endpoint, region,
+// addressing, credentials, time-out.
 Result<Resolution> ResolveSubject(const MountConfig& config, const std::string& subject);
 
 // What `cat` prints.
@@ -42,7 +43,7 @@ struct ListedName {
   WallTime last_modified{};
 };
 
-// `spec`: s3://bucket[/prefix]. kNotFound where nothing is there.
+// `spec`: s3://bucket[/prefix], or a key with nothing below it, which then is the one name. kNotFound where neither is.
 Result<std::vector<ListedName>> ListObjects(const MountConfig& config, const std::string& spec);
 
 // Status of the mount at `mountpoint`, by its control socket. kNotFound: nothing of ours is mounted there;

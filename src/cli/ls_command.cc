@@ -37,12 +37,14 @@ int List(const MountConfig& config, const std::string& spec) {
 }  // namespace
 
 void AddLsCommand(CLI::App& root, Action& action) {
-  CLI::App* const app = root.add_subcommand("ls", "List what is below an S3 prefix");
-  SetUpHelp(*app, "s3overlay ls [OPTIONS] s3://BUCKET[/PREFIX]",
+  CLI::App* const app = root.add_subcommand("ls", "List what is below an S3 prefix, or one object");
+  SetUpHelp(*app, "s3overlay ls [OPTIONS] s3://BUCKET[/PREFIX|/KEY]",
             "Prints size in bytes, time of the last change and name; directories end in '/'.\n\n"
             "Example:\n  s3overlay ls s3://bucket/datasets");
   const auto spec = std::make_shared<std::string>();
-  app->add_option("PREFIX", *spec, "What to list, as a directory")->required()->type_name("");
+  app->add_option("PREFIX", *spec, "What to list: as a directory where keys lie below it, else the object of that key")
+      ->required()
+      ->type_name("");
   AddTableOptions(*app, OptionSet::kTools);
   app->callback([app, spec, &action] {
     action = [app, spec] {

@@ -37,9 +37,10 @@ int Resolve(const MountConfig& config, const ResolveArguments& arguments) {
 
 void AddResolveCommand(CLI::App& root, Action& action) {
   CLI::App* const app = root.add_subcommand("resolve", "Which source serves a path, why, and how much is cached");
-  SetUpHelp(*app, "s3overlay resolve [OPTIONS] PATH|s3://BUCKET/KEY", kFooter);
+  SetUpHelp(*app, "s3overlay resolve [OPTIONS] PATH|s3://BUCKET[/KEY]", kFooter);
   const auto arguments = std::make_shared<ResolveArguments>();
-  app->add_option("PATH", arguments->subject, "A path below a mount, or an object, for which no mount is needed")
+  app->add_option("PATH", arguments->subject,
+                  "A path below a mount, or an object or prefix, for which no mount is needed")
       ->required()
       ->type_name("");
   app->add_flag("--json", arguments->json, "Print a JSON document");

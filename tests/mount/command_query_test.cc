@@ -77,6 +77,29 @@ TEST_F(Query, ResolveCatAndLsOfObjectsNeedNoMount) {
   EXPECT_THAT(names.out, AllOf(HasSubstr("a.jsonl"), HasSubstr("dir/"), Not(HasSubstr("dir/b"))));
 }
 
+TEST_F(Query, APrefixIsADirectoryAndAKeyIsListedAlone) {
+  Put("dir/b", "bytes");
+  Put("a", "1");
+  for (const std::string& prefix : {S3Layer(), S3Layer() + "/", SourceOf("dir"), "s3://" + bucket().name()}) {
+    const auto found = sandbox().RunJson({"resolve", prefix, "--json"});
+    EXPECT_EQ(found.at("type"), "directory") << prefix;
+    EXPECT_EQ(found.at("source"), prefix);
+    EXPECT_EQ(found.at("layers")[0].at("answer"), "yes");
+  }
+  const ProcessResult one = sandbox().Run({"ls", SourceOf("dir/b")});
+  EXPECT_EQ(one.exit_code, 0) << one.err;
+  EXPECT_THAT(one.out, ContainsRegex("^ +5  20[^ ]+Z  b\n$"));
+  EXPECT_EQ(sandbox().Run({"ls", SourceOf("dir/b") + "/"}).exit_code, 4) << "an object is no directory";
+  // Both: the object for whoever names it, and what is below it for whoever lists.
+  Put("dir", "object");
+  EXPECT_EQ(sandbox().RunJson({"resolve", SourceOf("dir"), "--json"}).at("type"), "file");
+  EXPECT_EQ(sandbox().RunJson({"resolve", SourceOf("dir/"), "--json"}).at("type"), "directory");
+  EXPECT_EQ(sandbox().Run({"ls", SourceOf("dir")}).out, one.out);
+  const ProcessResult cat = sandbox().Run({"cat", S3Layer()});
+  EXPECT_EQ(cat.exit_code, 1);
+  EXPECT_THAT(cat.err, HasSubstr("s3overlay ls " + S3Layer()));
+}
+
 TEST_F(Query, WhatIsNotThereIsExitCode4AndARefusal7) {
   for (const char* const command : {"resolve", "cat"}) {
     EXPECT_EQ(sandbox().Run({command, SourceOf("missing")}).exit_code, 4) << command;
@@ -147,6 +170,8 @@ TEST_F(Query, CacheStatsVerifyAndClearWhileMountedAndAfterwards) {
     EXPECT_EQ(document.at("dir"), sandbox().cache());
     EXPECT_EQ(document.at("complete_objects"), 1);
     EXPECT_GE(document.at("bytes"), object.size());
+    EXPECT_EQ(document.at("owner").is_null(), !mounted);
+    EXPECT_EQ(document.at("size_limit").is_null(), !mounted) << "a limit is the mount's, not the disk's";
     EXPECT_EQ(run("verify", false).exit_code, 0);
   }
   EXPECT_EQ(sandbox().Run({"cache", "clear", "--cache-dir", sandbox().cache()}).exit_code, 0);
