@@ -27,6 +27,14 @@ bool HasLayerBehind(const std::vector<LayerSpec>& layers, size_t index) {
                      [&](const LayerSpec& later) { return IsAtOrAbove(later.at, at) || IsAtOrAbove(at, later.at); });
 }
 
+// What is wrong with the directory is told as what to do about it: it is a setting that can be changed.
+Error CacheRefusal(const CacheConfig& cache, const Error& error) {
+  if (error.code == ErrorCode::kInvalidArgument) return error;
+  return {.code = ErrorCode::kInvalidArgument,
+          .message = fmt::format("cache directory {} cannot be used ({}); pass another --cache-dir, or --no-cache",
+                                 cache.dir, error.message)};
+}
+
 StatusValue DescribeLayer(const LayerSpec& layer, const std::string& where) {
   return {StatusObject{{"spec", {layer.text}},
                        {"at", {layer.at}},
@@ -81,7 +89,7 @@ Result<void> RunningGraph::OpenCache(const MountConfig& config, const std::strin
   options.block_size = config.cache.block_size;
   options.owner = mountpoint;
   auto cache = DiskBlockCache::Open(std::move(options), clock_, metrics_);
-  if (!cache) return cache.error();
+  if (!cache) return CacheRefusal(config.cache, cache.error());
   cache_ = std::move(*cache);
   DiskMetadataStoreOptions metadata_options;
   metadata_options.dir = config.cache.dir;

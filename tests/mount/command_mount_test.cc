@@ -3,13 +3,12 @@
 // `s3overlay mount` and `umount` as a user meets them: what comes up, what is refused and why, and how it ends.
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <signal.h>
 #include <sys/mount.h>
 
 #include <filesystem>
 #include <future>
 
-#include "support/mount/mount_test.h"
+#include "mount/command_fixture.h"
 
 namespace s3overlay::testing {
 namespace {
@@ -18,49 +17,6 @@ using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-class Command : public MountTest {
- protected:
-  // `mount` of S3 over local with more arguments; nothing may be mounted afterwards, and no process be left.
-  ProcessResult FailToMount(const std::vector<std::string>& more = {}, const std::string& layer = {}) {
-    MountOptions options;
-    options.arguments = {"--layer", layer.empty() ? S3Layer() : layer, "--layer", LocalDirectory()};
-    options.arguments.insert(options.arguments.end(), more.begin(), more.end());
-    std::vector<std::string> arguments = MountArguments(sandbox(), options);
-    arguments.push_back(sandbox().mountpoint());
-    sandbox().AllowErrorsInLog();
-    ProcessResult result = sandbox().Run(arguments);
-    EXPECT_FALSE(IsMounted(sandbox().mountpoint()));
-    EXPECT_TRUE(Eventually([&] { return sandbox().FindDaemons().empty(); })) << "a failed mount leaves a process";
-    return result;
-  }
-
-  void MountInForeground() {
-    MountOptions options;
-    options.arguments = {"--layer", S3Layer(), "--layer", LocalDirectory()};
-    options.foreground = true;
-    MountWith(options);
-  }
-
-  // Ends a mount in the foreground by a signal.
-  void ExpectCleanEnd(int signal) {
-    mount().foreground().Signal(signal);
-    mount().Forget();
-    const ProcessResult result = mount().foreground().Wait();
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    EXPECT_FALSE(IsMounted(sandbox().mountpoint()));
-  }
-
-  void KillDaemon() {
-    const pid_t pid = mount().pid();
-    ASSERT_GT(pid, 0);
-    ::kill(pid, SIGKILL);
-    ASSERT_TRUE(Eventually([&] { return sandbox().FindDaemons().empty(); }));
-    mount().Forget();
-    // A call that the kernel had queued while the daemon was still ending has another error.
-    ASSERT_TRUE(Eventually([&] { return ListNames(sandbox().mountpoint()).error == ENOTCONN; }));
-  }
-};
 
 TEST_F(Command, MountReturnsWhenTheMountAnswers) {
   Put("a", "in S3");
@@ -178,6 +134,22 @@ TEST_F(Command, AMountpointThatCannotBeOneIsRefused) {
   result = FailToMount();
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.err, HasSubstr("directory"));
+}
+
+TEST_F(Command, ACacheThatCannotBeWrittenIsRefused) {
+  WriteLocal("file", "no directory");
+  for (const std::string& dir :
+       {LocalDirectory() + "/file/cache", LocalDirectory() + "/file", std::string("/proc/cache")}) {
+    const ProcessResult result = FailToMount({"--cache-dir", dir});
+    EXPECT_EQ(result.exit_code, 2) << dir;
+    EXPECT_THAT(result.err, AllOf(HasSubstr("cache directory " + dir), HasSubstr("--cache-dir"))) << dir;
+  }
+}
+
+TEST_F(Command, ALocalLayerThatIsNotThereIsRefused) {
+  const ProcessResult result = FailToMount({"--layer", "/no/such/directory"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("layer /no/such/directory"));
 }
 
 TEST_F(Command, AMountAndACacheHaveOneOwner) {
