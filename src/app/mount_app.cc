@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "app/background.h"
+#include "app/backing_depth.h"
 #include "app/compose.h"
 #include "app/detach.h"
 #include "app/exit_code.h"
@@ -56,6 +57,9 @@ FuseOptions SessionOptions(const MountConfig& config, const std::string& mountpo
   options.file_mode = config.ownership.file_mode;
   options.dir_mode = config.ownership.dir_mode;
   options.passthrough = config.passthrough;
+  BackingDepth depth = FindBackingDepth(config, mountpoint);
+  options.backing_stack_depth = depth.depth;
+  options.backing_stack_reason = std::move(depth.reason);
   options.xattr = config.xattr;
   options.lane_count = lane_count;
   options.op_timeout = config.op_timeout;

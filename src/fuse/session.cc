@@ -275,6 +275,8 @@ StatusObject FuseSession::GetStatus() const {
   StatusObject state;
   state.emplace_back("on", StatusValue{passthrough.on()});
   state.emplace_back("reason", StatusValue{passthrough.reason()});
+  state.emplace_back("stack_depth", StatusValue{int64_t{impl_->options().backing_stack_depth}});
+  state.emplace_back("stack_reason", StatusValue{impl_->options().backing_stack_reason});
   StatusObject status;
   status.emplace_back("libfuse", StatusValue{std::string(fuse_pkgversion())});
   status.emplace_back("passthrough", StatusValue{std::move(state)});

@@ -35,7 +35,8 @@ struct FuseOptions {
   // 0: backing files on ordinary file systems, and overlayfs may lie on top of the mount. 1: backing files that lie on
   // overlayfs themselves too (a container's cache), and no overlayfs on top.
   int backing_stack_depth = 0;
-  bool xattr = true;  // False: no extended attributes, and `ls -l` asks for none.
+  std::string backing_stack_reason;  // Why it is so; for `status`.
+  bool xattr = true;                 // False: no extended attributes, and `ls -l` asks for none.
 
   int lane_count = 1;         // Lanes that the source names in kWouldBlock: 0 to lane_count - 1.
   size_t lane_threads = 32;   // Of each lane, for names and for bytes.
@@ -72,7 +73,7 @@ class FuseSession final : public StatusSource {
   bool passthrough_on() const;
   std::string passthrough_reason() const;  // Why it is off.
 
-  // {libfuse, passthrough {on, reason}, nodes, open_handles}
+  // {libfuse, passthrough {on, reason, stack_depth, stack_reason}, nodes, open_handles}
   StatusObject GetStatus() const override;
 
  private:
