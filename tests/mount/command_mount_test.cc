@@ -103,6 +103,27 @@ TEST_F(Command, RefusedCredentialsAreTold) {
   EXPECT_THAT(result.err, HasSubstr("InvalidAccessKeyId"));
 }
 
+TEST_F(Command, ExpiredCredentialsAreTold) {
+  proxy().AddRule({.operation = "LIST", .fault = {.answer = S3ErrorAnswer("400 Bad Request", "ExpiredToken")}});
+  const ProcessResult result = FailToMount();
+  EXPECT_EQ(result.exit_code, 7);
+  EXPECT_THAT(result.err, HasSubstr("ExpiredToken"));
+}
+
+// A key may be readable where lists are denied, and a store in trouble may come back.
+TEST_F(Command, DeniedListsAndTroubleOfTheStoreAreWarnings) {
+  Put("a", "in S3");
+  for (const auto& [status, code] :
+       {std::pair("403 Forbidden", "AccessDenied"), std::pair("500 Internal Server Error", "InternalError")}) {
+    proxy().AddRule({.operation = "LIST", .fault = {.answer = S3ErrorAnswer(status, code)}});
+    MountStore();
+    EXPECT_THAT(mount().command().err, AllOf(HasSubstr("warning"), HasSubstr(code)));
+    proxy().ClearRules();
+    EXPECT_TRUE(Eventually([&] { return ReadWhole(At("a")).error == 0; }));
+    EXPECT_TRUE(Holds(At("a"), "in S3"));
+  }
+}
+
 TEST_F(Command, AMissingBucketIsNoEmptyOne) {
   const ProcessResult result = FailToMount({}, "s3://no-such-bucket-of-anybody/x");
   EXPECT_EQ(result.exit_code, 2);
