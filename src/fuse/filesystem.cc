@@ -46,6 +46,9 @@ void Filesystem::Negotiate(fuse_conn_info* connection) {
 #endif
   // Pages of a live file follow its times and size; those of a version never change.
   want(FUSE_CAP_AUTO_INVAL_DATA);
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
+  want(FUSE_CAP_DIRECT_IO_ALLOW_MMAP);  // Else a shared mapping of such a handle is ENODEV.
+#endif
   connection->max_read = kMaxRead;  // As the mount option says, or libfuse ends the session.
   connection->max_readahead = kMaxRead;
   connection->max_background = kMaxBackground;  // 4 hung reads delayed all others by 11 s with a limit of 4.
@@ -140,7 +143,7 @@ Result<void> Filesystem::GetAttributes(Request& request, fuse_ino_t id, const Ca
     request.ReplyAttributes(ToStat(**node, entry.attributes, options_.ownership), KernelTimeout(entry));
     return Result<void>();
   };
-  const std::shared_ptr<const Entry> known = (*node)->entry();
+  const std::shared_ptr<const Entry> known = (*node)->shown();
   if (known->immutable) return reply(*known);
   if (const auto file = (*node)->open_file()) {
     Result<Entry> live = file->GetEntry();
@@ -193,7 +196,7 @@ std::optional<std::string> OwnAttribute(std::string_view name, const Entry& entr
 Result<void> Filesystem::GetXattr(Request& request, fuse_ino_t id, const std::string& name, size_t room) {
   Result<NodePtr> node = NodeOf(id);
   if (!node) return node.error();
-  const std::shared_ptr<const Entry> entry = (*node)->entry();
+  const std::shared_ptr<const Entry> entry = (*node)->shown();
   if (name.starts_with(kAttributePrefix)) {
     const auto value =
         OwnAttribute(std::string_view(name).substr(kAttributePrefix.size()), *entry, source_.GetCacheShare(*entry));

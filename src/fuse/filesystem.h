@@ -52,6 +52,9 @@ class Filesystem {
   // In the session's init: what is asked of the kernel.
   void Negotiate(fuse_conn_info* connection);
 
+  // Before the session runs.
+  void Attach(fuse_session* session) { session_ = session; }
+
   // Ends every call that waits. The loop of the session has ended.
   void Stop();
   // Calls that wait from now on end at once.
@@ -66,6 +69,11 @@ class Filesystem {
 
   struct FileHandle;
   struct DirectoryHandle;
+
+  struct Opened {
+    std::shared_ptr<OpenFile> file;
+    std::shared_ptr<const Entry> entry;  // What it is.
+  };
 
   using Operation = std::function<Result<void>(Request&, const CallContext&)>;
 
@@ -83,9 +91,8 @@ class Filesystem {
   Result<void> GetAttributes(Request& request, fuse_ino_t id, const CallContext& context);
   Result<void> ReadLink(Request& request, fuse_ino_t id, const CallContext& context);
   Result<void> Open(Request& request, fuse_ino_t id, fuse_file_info file, const CallContext& context);
-  Result<void> OpenCurrent(Request& request, const NodePtr& node, fuse_file_info file, const CallContext& context);
-  Result<void> ReplyOpened(Request& request, const NodePtr& node, std::shared_ptr<OpenFile> opened,
-                           fuse_file_info file);
+  Result<void> OpenAgain(Request& request, const NodePtr& node, fuse_file_info file, const CallContext& context);
+  Result<void> ReplyOpened(Request& request, const NodePtr& node, Opened opened, fuse_file_info file);
   Result<void> Read(Request& request, const FileHandle& handle, size_t size, uint64_t offset,
                     const CallContext& context);
   void Release(Request& request, fuse_ino_t id, uint64_t handle);
@@ -105,6 +112,7 @@ class Filesystem {
   const Clock& clock_;
   Metrics& metrics_;
 
+  fuse_session* session_ = nullptr;  // Constant once it runs.
   std::atomic<bool> cancelled_ = false;
   FailureLog failures_;
   HandleTable<FileHandle> files_;

@@ -20,10 +20,10 @@ Result<void> Filesystem::Open(Request& request, fuse_ino_t id, fuse_file_info fi
   }
   const std::shared_ptr<const Entry> entry = (*node)->entry();
   Result<std::shared_ptr<OpenFile>> opened = source_.Open(*entry, context);
-  if (opened) return ReplyOpened(request, *node, *std::move(opened), file);
+  if (opened) return ReplyOpened(request, *node, {.file = *std::move(opened), .entry = entry}, file);
   if (opened.error().code == ErrorCode::kVersionGone) {
     if (inodes_.ShouldRefuseGoneVersion(**node)) return opened.error();
-    return OpenCurrent(request, *node, file, context);
+    return OpenAgain(request, *node, file, context);
   }
   if (opened.error().code != ErrorCode::kWouldBlock) {
     failures_.Note(FailedCall::kOpen, entry->source, opened.error());
@@ -31,30 +31,36 @@ Result<void> Filesystem::Open(Request& request, fuse_ino_t id, fuse_file_info fi
   return opened.error();
 }
 
-// The kernel has no other node to try: what the name means now, past the page cache that belongs to the old version.
-Result<void> Filesystem::OpenCurrent(Request& request, const NodePtr& node, fuse_file_info file,
-                                     const CallContext& context) {
+// The kernel has no other node to try. A handle that is open still serves its version; else it is what the name means
+// now.
+Result<void> Filesystem::OpenAgain(Request& request, const NodePtr& node, fuse_file_info file,
+                                   const CallContext& context) {
+  if (auto open = node->open_file()) return ReplyOpened(request, node, {std::move(open), node->shown()}, file);
   Result<Entry> entry = source_.Lookup(node->path(), context);
   if (!entry) return entry.error();
   Result<std::shared_ptr<OpenFile>> opened = source_.Open(*entry, context);
   if (!opened) return opened.error();
-  file.direct_io = 1;
-  return ReplyOpened(request, node, *std::move(opened), file);
+  // Attributes alone: to ask for pages from within a request could wait for ourselves.
+  if (session_ != nullptr) fuse_lowlevel_notify_inval_inode(session_, node->id(), -1, 0);
+  return ReplyOpened(request, node, {*std::move(opened), std::make_shared<const Entry>(*std::move(entry))}, file);
 }
 
-Result<void> Filesystem::ReplyOpened(Request& request, const NodePtr& node, std::shared_ptr<OpenFile> opened,
-                                     fuse_file_info file) {
+Result<void> Filesystem::ReplyOpened(Request& request, const NodePtr& node, Opened opened, fuse_file_info file) {
   auto handle = std::make_unique<FileHandle>();
   handle->node = node;
-  handle->file = std::move(opened);
-  handle->source = node->entry()->source;
+  handle->file = std::move(opened.file);
+  handle->source = opened.entry->source;
+  if (!node->AddOpenFile(handle->file, *opened.entry)) {
+    return Error{ErrorCode::kVersionGone, "another version of it is open"};
+  }
+  // Past the page cache, whose pages and size may still be those of the version before.
+  file.direct_io = node->shows_other() ? 1 : 0;
   handle->mode = file.direct_io ? HandleMode::kDirect
                                 : passthrough_.Acquire(request, node->id(), node->passthrough(), *handle->file, &file);
   // Pages of one version are good for every handle of its node; those of a live file only as long as it does not
   // change. Never together with a backing file: the open would fail.
-  file.keep_cache = handle->mode == HandleMode::kCached && node->entry()->immutable ? 1 : 0;
+  file.keep_cache = handle->mode == HandleMode::kCached && node->keeps_pages() ? 1 : 0;
   if (handle->mode == HandleMode::kPassthrough) metrics_.Add(Metric::kOpensPassthrough);
-  node->SetOpenFile(handle->file);
   const HandleMode mode = handle->mode;
   file.fh = files_.Add(std::move(handle));
   if (request.ReplyOpen(file)) return {};

@@ -22,6 +22,8 @@ uint64_t InodeNumber(const std::string& path, const Entry& entry, bool is_direct
   return hash > FUSE_ROOT_ID ? hash : hash + 2;  // 0 and the root's are taken.
 }
 
+bool IsSameContent(const Entry& a, const Entry& b) { return a.version == b.version && a.source == b.source; }
+
 std::string_view ParentOf(std::string_view path) {
   const size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
@@ -50,12 +52,42 @@ void Node::SetEntry(Entry entry) {
 
 std::shared_ptr<OpenFile> Node::open_file() const {
   MutexLock lock(mu_);
-  return open_file_.lock();
+  for (const auto& each : open_files_) {
+    if (auto file = each.lock()) return file;
+  }
+  return nullptr;
 }
 
-void Node::SetOpenFile(const std::shared_ptr<OpenFile>& file) {
+std::shared_ptr<const Entry> Node::shown() const {
   MutexLock lock(mu_);
-  open_file_ = file;
+  return other_ != nullptr ? other_ : entry_;
+}
+
+bool Node::shows_other() const {
+  MutexLock lock(mu_);
+  return other_ != nullptr;
+}
+
+bool Node::keeps_pages() const {
+  MutexLock lock(mu_);
+  return entry_->immutable && !showed_other_;
+}
+
+bool Node::AddOpenFile(const std::shared_ptr<OpenFile>& file, const Entry& entry) {
+  MutexLock lock(mu_);
+  // An open costs little on average: those that have been closed go when there would have to be room for more.
+  if (open_files_.size() == open_files_.capacity()) {
+    std::erase_if(open_files_, [](const auto& each) { return each.expired(); });
+    open_files_.reserve(2 * open_files_.size() + 1);
+  }
+  if (!IsSameContent(other_ != nullptr ? *other_ : *entry_, entry)) {
+    const auto is_open = [](const auto& each) { return !each.expired(); };
+    if (std::any_of(open_files_.begin(), open_files_.end(), is_open)) return false;
+    other_ = IsSameContent(*entry_, entry) ? nullptr : std::make_shared<const Entry>(entry);
+    showed_other_ = true;
+  }
+  open_files_.push_back(file);
+  return true;
 }
 
 InodeTable::InodeTable(const Clock& clock) : clock_(clock) {

@@ -39,9 +39,20 @@ class Node {
   std::shared_ptr<const Entry> entry() const S3OVERLAY_EXCLUDES(mu_);
   void SetEntry(Entry entry) S3OVERLAY_EXCLUDES(mu_);
 
-  // A handle of this node, to ask an open file's own attributes; null where none is open.
+  // What the handles show: entry(), or another version where the kernel had no other node to open (AddOpenFile).
+  std::shared_ptr<const Entry> shown() const S3OVERLAY_EXCLUDES(mu_);
+
+  // Any handle of this node that is open, to ask an open file's own attributes; null where none is.
   std::shared_ptr<OpenFile> open_file() const S3OVERLAY_EXCLUDES(mu_);
-  void SetOpenFile(const std::shared_ptr<OpenFile>& file) S3OVERLAY_EXCLUDES(mu_);
+
+  // A handle that shows `entry`. False, and nothing done, where handles that show another version are open: the kernel
+  // has one set of pages for all handles and mappings of a node.
+  bool AddOpenFile(const std::shared_ptr<OpenFile>& file, const Entry& entry) S3OVERLAY_EXCLUDES(mu_);
+
+  bool shows_other() const S3OVERLAY_EXCLUDES(mu_);
+
+  // Whether every page that the kernel has of this node is of entry()'s version, for good.
+  bool keeps_pages() const S3OVERLAY_EXCLUDES(mu_);
 
  private:
   const fuse_ino_t id_;
@@ -52,7 +63,9 @@ class Node {
 
   mutable Mutex mu_;
   std::shared_ptr<const Entry> entry_ S3OVERLAY_GUARDED_BY(mu_);
-  std::weak_ptr<OpenFile> open_file_ S3OVERLAY_GUARDED_BY(mu_);
+  std::shared_ptr<const Entry> other_ S3OVERLAY_GUARDED_BY(mu_);               // Shown in place of entry_; else null.
+  bool showed_other_ S3OVERLAY_GUARDED_BY(mu_) = false;                        // At any time.
+  std::vector<std::weak_ptr<OpenFile>> open_files_ S3OVERLAY_GUARDED_BY(mu_);  // Closed ones among them.
 };
 using NodePtr = std::shared_ptr<Node>;
 

@@ -165,6 +165,7 @@ Result<void> FuseSession::Impl::Mount() {
   }
   errno = 0;
   if (fuse_session_mount(session_, options_.mountpoint.c_str()) != 0) return MountFailure(options_.mountpoint, errno);
+  filesystem_.Attach(session_);
   device_ = DeviceAt(options_.mountpoint);
   SetReadahead(device_);
   pruner_ = std::make_unique<NodePruner>(session_, filesystem_.inodes(), options_.max_nodes);

@@ -154,6 +154,40 @@ TEST_F(Session, AnOpenOfAVersionThatIsGoneFindsTheNewOne) {
   EXPECT_EQ(Stat("f").st_size, 5);
 }
 
+// By a descriptor no name is looked up again: the kernel comes back with the same node once it was refused.
+TEST_F(Session, AVersionThatIsGoneCanBeOpenedAgainAsLongAsItIsOpen) {
+  source_.AddFile("f", "old bytes", "1");
+  Mount();
+  UniqueFd old = Open("f");
+  source_.AddFile("f", "new", "2");
+  const std::string by_descriptor = "/proc/self/fd/" + std::to_string(old.get());
+  const UniqueFd again(::open(by_descriptor.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(again.is_open()) << ::strerrorname_np(errno);
+  EXPECT_EQ(Read(again.get()), "old bytes");
+  old.Reset();
+  EXPECT_EQ(Read(again.get(), 4), "bytes");
+}
+
+// The kernel has only the old node to open, and nothing of it is open any more.
+TEST_F(Session, ANodeWhoseVersionIsGoneShowsTheCurrentOneWithItsSize) {
+  source_.AddFile("f", "old bytes", "1");
+  Mount();
+  const UniqueFd place(::open(At("f").c_str(), O_PATH | O_CLOEXEC));
+  source_.AddFile("f", "the new ones", "2");
+  const std::string by_descriptor = "/proc/self/fd/" + std::to_string(place.get());
+  const UniqueFd current(::open(by_descriptor.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(current.is_open()) << ::strerrorname_np(errno);
+  struct stat status{};
+  ASSERT_EQ(::fstat(current.get(), &status), 0);
+  EXPECT_EQ(status.st_size, 12);
+  EXPECT_EQ(Read(current.get()), "the new ones");
+  // What comes next may not join it.
+  source_.AddFile("f", "third", "3");
+  const UniqueFd next(::open(by_descriptor.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(next.is_open()) << ::strerrorname_np(errno);
+  EXPECT_EQ(Read(next.get()), "the new ones");
+}
+
 TEST_F(Session, ALiveFileChangesInPlace) {
   source_.SetTtl(Duration::zero());
   source_.AddFile("f", "first", "inode", false);
@@ -162,6 +196,21 @@ TEST_F(Session, ALiveFileChangesInPlace) {
   source_.SetBytes("f", "second");
   EXPECT_EQ(Stat("f").st_size, 6);
   EXPECT_EQ(ReadFile("f"), "second");
+}
+
+// The name means another file by now, and another handle of the old one has been closed: it is still open.
+TEST_F(Session, AnOpenLiveFileKeepsItsAttributesWhenItIsReplaced) {
+  source_.SetTtl(Duration::zero());
+  source_.AddFile("f", "first", "inode", false);
+  Mount();
+  const UniqueFd kept = Open("f");
+  Open("f").Reset();
+  source_.AddFile("f", "the second", "another inode", false);
+  struct stat status{};
+  ASSERT_TRUE(WaitUntil([&] { return StatusNumber("open_handles") == 1; }));
+  ASSERT_EQ(::fstat(kept.get(), &status), 0) << ::strerrorname_np(errno);
+  EXPECT_EQ(status.st_size, 5);
+  EXPECT_EQ(Read(kept.get()), "first");
 }
 
 TEST_F(Session, FailuresReachTheProgramAsWhatTheyAre) {
