@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The random run: many readers on a real mount, while everything around them changes, fails, restarts. Every byte that
+// they get is checked. tests/README.md says how to run it longer, or again.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "random/findings.h"
+#include "random/history_judge.h"
+#include "random/reader.h"
+#include "random/reading.h"
+#include "random/version_content.h"
+#include "random/weather.h"
+#include "random/world.h"
+#include "support/mount/mount_test.h"
+
+namespace s3overlay::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+#ifdef S3OVERLAY_RANDOM_SANITIZED
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+constexpr int kDefaultSeconds = kSanitized ? 20 : 120;
+constexpr int kReaderThreads = kSanitized ? 3 : 5;
+constexpr int kReaderProcesses = kSanitized ? 1 : 2;
+
+uint64_t NumberFromEnvironment(const char* name, uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// A slow machine is no reason for a red run.
+HistoryJudgeOptions JudgeOptions() {
+  HistoryJudgeOptions options;
+  if (kSanitized) {
+    options.slack = seconds(5);
+    options.calm_is_strict = false;
+  }
+  return options;
+}
+
+// Runs a function again and again on a thread of its own, until it goes.
+class Repeater {
+ public:
+  explicit Repeater(std::function<void()> step)
+      : thread_([this, step = std::move(step)] {
+          while (!stopping_) step();
+        }) {}
+  ~Repeater() {
+    stopping_ = true;
+    thread_.join();
+  }
+  Repeater(const Repeater&) = delete;
+  Repeater& operator=(const Repeater&) = delete;
+
+ private:
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+class RandomRun : public MountTest {
+ protected:
+  RandomRun()
+      : seed_(NumberFromEnvironment("S3OVERLAY_TEST_RANDOM_SEED", std::random_device{}())),
+        seconds_(static_cast<int>(NumberFromEnvironment("S3OVERLAY_TEST_RANDOM_SECONDS", kDefaultSeconds))),
+        random_(seed_),
+        plan_(seed_),
+        findings_(plan_) {}
+
+  void SetUp() override {
+    MountTest::SetUp();
+    if (IsSkipped()) return;
+    world_ = std::make_unique<World>(
+        plan_, World::Places{.bucket = bucket(), .prefix = "data", .local = LocalDirectory()}, findings_);
+    judge_ = std::make_unique<HistoryJudge>(plan_, *world_, JudgeOptions());
+    weather_ = std::make_unique<Weather>(proxy(), sandbox(), findings_, random_);
+    CatchBusErrors();
+    world_->Populate(random_);
+  }
+
+  void Run();
+
+ private:
+  uint64_t Below(uint64_t limit) { return random_() % limit; }
+  bool IsOver() const { return steady_clock::now() >= end_ || findings_.any(); }
+
+  void RunEpisode(Episode::Kind kind);
+  MountOptions RandomMount(Episode::Kind kind);
+  void EndDaemon();
+  void StartReaders();
+  void WatchProcesses();
+  void EndProcesses();
+  void ChangeWorld(std::mt19937_64& random);
+  void PrintTally(double seconds_taken) const;
+
+  const uint64_t seed_;
+  const int seconds_;
+  std::mt19937_64 random_;
+  const FilePlan plan_;
+  Findings findings_;
+  std::unique_ptr<World> world_;
+  std::unique_ptr<HistoryJudge> judge_;
+  std::unique_ptr<Weather> weather_;
+  std::unique_ptr<ReaderSetting> setting_;
+  std::vector<std::unique_ptr<Process>> processes_;
+  std::vector<std::unique_ptr<Reader>> readers_;
+  std::vector<std::unique_ptr<Repeater>> threads_;
+  steady_clock::time_point end_;
+};
+
+void RandomRun::Run() {
+  std::cout << fmt::format("seed {}, {} seconds\n", seed_, seconds_) << std::flush;
+  const auto start = steady_clock::now();
+  end_ = start + seconds(seconds_);
+  StartReaders();
+  while (!IsOver()) RunEpisode(Below(2) == 0 ? Episode::kRough : Episode::kCalm);
+  threads_.clear();
+  EndProcesses();
+  // What was killed last is still mounted.
+  if (IsMounted(sandbox().mountpoint())) sandbox().Run({"umount", sandbox().mountpoint()});
+  const std::chrono::duration<double> took = steady_clock::now() - start;
+  PrintTally(took.count());
+  if (findings_.any()) {
+    FAIL() << fmt::format("seed {}, after {:.1f} s: again with S3OVERLAY_TEST_RANDOM_SEED={}\n\n{}", seed_,
+                          took.count(), seed_, findings_.text());
+  }
+}
+
+void RandomRun::PrintTally(double seconds_taken) const {
+  Reader::Tally all;
+  for (const auto& reader : readers_) {
+    all.bytes += reader->tally().bytes;
+    all.opens += reader->tally().opens;
+    all.failed_opens += reader->tally().failed_opens;
+    all.reads += reader->tally().reads;
+    all.failed_reads += reader->tally().failed_reads;
+  }
+  std::cout << fmt::format("{:.0f} s: {} MiB checked in {} reads and {} opens; {} reads and {} opens failed honestly\n",
+                           seconds_taken, all.bytes >> 20, all.reads, all.opens, all.failed_reads, all.failed_opens);
+}
+
+void RandomRun::StartReaders() {
+  setting_ = std::make_unique<ReaderSetting>(
+      ReaderSetting{.mountpoint = sandbox().mountpoint(), .plan = plan_, .judge = *judge_, .findings = findings_});
+  for (int i = 0; i < kReaderProcesses; ++i) {
+    const std::vector<std::string> argv = {S3OVERLAY_RANDOM_READER, sandbox().mountpoint(), std::to_string(seed_),
+                                           std::to_string(random_()), std::to_string(seconds_)};
+    processes_.push_back(std::make_unique<Process>(argv, std::vector<std::string>{}));
+  }
+  for (int i = 0; i < kReaderThreads; ++i) {
+    readers_.push_back(std::make_unique<Reader>(*setting_, fmt::format("reader {}", i), random_()));
+    Reader& reader = *readers_.back();
+    threads_.push_back(std::make_unique<Repeater>([this, &reader] {
+      if (findings_.any()) return std::this_thread::sleep_for(milliseconds(10));
+      reader.Step();
+    }));
+  }
+  auto random = std::make_shared<std::mt19937_64>(random_());
+  threads_.push_back(std::make_unique<Repeater>([this, random] { ChangeWorld(*random); }));
+}
+
+void RandomRun::ChangeWorld(std::mt19937_64& random) {
+  std::this_thread::sleep_for(milliseconds(20 + random() % 300));
+  if (findings_.any()) return;
+  try {
+    world_->Change(random);
+  } catch (const std::exception& problem) {
+    findings_.Report(fmt::format("the store itself failed: {}", problem.what()));
+  }
+}
+
+void RandomRun::RunEpisode(Episode::Kind kind) {
+  MountWith(RandomMount(kind));
+  if (HasFailure()) return findings_.Report("it would not mount");
+  judge_->SetEpisode(kind);
+  const auto end = std::min(end_, steady_clock::now() + milliseconds(4000 + Below(8000)));
+  while (steady_clock::now() < end && !findings_.any()) {
+    if (kind == Episode::kRough) weather_->Blow();
+    if (kind == Episode::kCalm) std::this_thread::sleep_for(milliseconds(Below(900)));
+    if (Below(4) == 0) weather_->DisturbCache();
+    WatchProcesses();
+  }
+  judge_->SetEpisode(Episode::kDown);
+  weather_->Clear();
+  EndDaemon();
+}
+
+MountOptions RandomRun::RandomMount(Episode::Kind kind) {
+  constexpr std::array<const char*, 3> kMemory = {"16M", "32M", "256M"};
+  constexpr std::array<const char*, 5> kCaches = {"3M", "8M", "24M", "64M", "1G"};  // Most evict all the time.
+  MountOptions options;
+  options.cache = Below(6) != 0;
+  options.arguments = {"--layer",        S3Layer(),
+                       "--layer",        LocalDirectory(),
+                       "--log-level",    "info",
+                       "--memory-limit", kMemory.at(Below(kMemory.size())),
+                       "--op-timeout",   kind == Episode::kRough ? "3s" : "10s"};
+  if (options.cache) {
+    options.arguments.insert(options.arguments.end(), {"--cache-size", kCaches.at(Below(kCaches.size()))});
+  }
+  if (Below(3) == 0) options.arguments.emplace_back("--no-passthrough");
+  findings_.NoteAll("run", fmt::format("mounts: {}", fmt::join(options.arguments, " ")));
+  return options;
+}
+
+// In order, with files open; or as a crash would.
+void RandomRun::EndDaemon() {
+  const pid_t pid = mount().pid();
+  const bool is_killed = Below(2) == 0;
+  findings_.NoteAll("run", is_killed ? "kill -9" : "SIGTERM");
+  mount().Forget();
+  ::kill(pid, is_killed ? SIGKILL : SIGTERM);
+  if (!Eventually([&] { return sandbox().FindDaemons().empty(); })) findings_.Report("the daemon would not end");
+  if (is_killed && Below(2) == 0) weather_->DamageCache();
+}
+
+// A process that found something has ended.
+void RandomRun::WatchProcesses() {
+  for (auto& process : processes_) {
+    siginfo_t info{};
+    if (::waitid(P_PID, static_cast<id_t>(process->pid()), &info, WEXITED | WNOHANG | WNOWAIT) != 0) continue;
+    if (info.si_pid != 0 && (info.si_code != CLD_EXITED || info.si_status != 0)) {
+      findings_.Report("a reader process: " + process->Wait().out);
+    }
+  }
+}
+
+void RandomRun::EndProcesses() {
+  if (findings_.any()) return processes_.clear();
+  for (auto& process : processes_) {
+    const ProcessResult result = process->Wait();
+    if (result.exit_code != 0) {
+      findings_.Report(fmt::format("a reader process ended with {}: {}{}", result.exit_code, result.out, result.err));
+    }
+  }
+}
+
+TEST_F(RandomRun, NoWrongByte) { Run(); }
+
+}  // namespace
+}  // namespace s3overlay::testing

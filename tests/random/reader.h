@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reader: one reader's random operations on a mount, each one checked. Several handles at once, each with a pattern of
+// its own; mappings that outlive their handles.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "random/findings.h"
+#include "random/handle_check.h"
+#include "random/judge.h"
+#include "random/reading.h"
+#include "random/version_content.h"
+#include "s3overlay/unique_fd.h"
+
+namespace s3overlay::testing {
+
+// What readers share. All of it outlives them.
+struct ReaderSetting {
+  std::string mountpoint;
+  const FilePlan& plan;
+  const Judge& judge;
+  Findings& findings;
+};
+
+// Of one thread.
+class Reader {
+ public:
+  Reader(const ReaderSetting& setting, std::string name, uint64_t seed);
+
+  // One random operation.
+  void Step();
+
+  struct Tally {
+    uint64_t bytes = 0;
+    uint64_t opens = 0;
+    uint64_t failed_opens = 0;
+    uint64_t reads = 0;
+    uint64_t failed_reads = 0;
+  };
+  const Tally& tally() const { return tally_; }
+
+ private:
+  enum class Pattern { kSequential, kRandom, kBackward, kStrided, kTailFirst };
+  static constexpr uint64_t kPatterns = 5;
+
+  struct OpenFile {
+    UniqueFd fd;
+    HandleCheck check;
+    Attempt opened;
+    int number;  // In the log.
+    bool is_direct = false;
+    bool is_judged = false;  // Whether this version was to be had.
+    Pattern pattern = Pattern::kRandom;
+    uint64_t position = 0;
+    uint64_t size = 0;
+    bool saw_tail = false;
+  };
+  struct OpenMapping {
+    Mapping mapping;
+    HandleCheck check;
+    Attempt opened;
+    int number;
+    bool is_judged = false;
+  };
+  struct Range {
+    uint64_t offset;
+    size_t size;
+  };
+
+  uint64_t Below(uint64_t limit) { return random_() % limit; }
+  std::string AbsolutePath(uint16_t path) const;
+  Attempt Begin() const;
+  void End(Attempt& attempt) const;
+
+  // The operations.
+  void Open();
+  void Reopen();
+  void Read();
+  void Map();
+  void ReadMapping();
+  void Status();
+  void CheckFacts();
+  void DropPages();
+
+  void Adopt(uint16_t path, UniqueFd fd, bool is_direct, const Attempt& opened);
+  bool ReadOnce(OpenFile& file);
+  Range NextRange(OpenFile& file);
+  size_t RandomSize();
+  bool LearnFacts(OpenFile& file);
+
+  // The checks. False where something was wrong.
+  template <typename Handle>
+  bool CheckReading(Handle& handle, const Reading& reading, uint64_t offset, const Attempt& attempt);
+  bool Report(uint16_t path, const Verdict& verdict);
+  void Note(uint16_t path, std::string_view what);
+
+  const ReaderSetting& setting_;
+  const std::string name_;
+  std::mt19937_64 random_;
+  std::vector<OpenFile> files_;
+  std::vector<OpenMapping> mappings_;
+  int handles_opened_ = 0;
+  Tally tally_;
+};
+
+}  // namespace s3overlay::testing
