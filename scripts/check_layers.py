@@ -15,8 +15,8 @@ import sys
 import tempfile
 
 BASE_CONTRACTS = {
-    "byte_chain", "byte_range", "call_context", "clock", "hash", "log", "metrics", "mutex", "result", "status_source",
-    "thread_pool", "unique_fd",
+    "byte_chain", "byte_range", "call_context", "clock", "hash", "log", "metrics", "mutex", "redact", "result",
+    "status_source", "thread_pool", "unique_fd",
 }
 
 # room: (contracts beside the base ones, rooms whose headers it may include)

@@ -5,13 +5,15 @@
 
 #include <string_view>
 
+#include "s3overlay/redact.h"
+
 namespace s3overlay {
 
 Result<S3Subject> ParseS3Subject(const std::string& text) {
   constexpr std::string_view kScheme = "s3://";
   if (!IsS3Text(text) || text.size() == kScheme.size() || text[kScheme.size()] == '/') {
     return Error{.code = ErrorCode::kInvalidArgument,
-                 .message = fmt::format("'{}' is no S3 address: s3://BUCKET/KEY is one", text)};
+                 .message = fmt::format("'{}' is no S3 address: s3://BUCKET/KEY is one", RedactUrl(text))};
   }
   const std::string rest = text.substr(kScheme.size());
   const size_t slash = rest.find('/');

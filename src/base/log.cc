@@ -6,7 +6,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -50,6 +52,24 @@ Current& GetCurrent() {
   return *current;
 }
 
+// Bytes of the character at the front of `text`; 0 where it is a control character (C1 ones too: terminals obey them)
+// or no UTF-8 (RFC 3629: nothing overlong, no surrogates, nothing above U+10FFFF).
+size_t PrintableSize(std::string_view text) {
+  const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return first < 0x20 || first == 0x7f ? 0 : 1;
+  const size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  uint32_t code = first & (0x7fU >> size);
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0U) != 0x80) return 0;
+    code = code << 6 | (byte(i) & 0x3fU);
+  }
+  constexpr std::array<uint32_t, 5> kLeast = {0, 0, 0xa0, 0x800, 0x10000};
+  const bool is_surrogate = code >= 0xd800 && code < 0xe000;
+  return code < kLeast[size] || code > 0x10ffff || is_surrogate ? 0 : size;
+}
+
 std::string JsonString(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -62,6 +82,15 @@ std::string JsonString(std::string_view text) {
   }
   out += '"';
   return out;
+}
+
+// Made with exactly its mode, as spdlog would make it by the umask. One that is there already keeps its own.
+Result<void> MakePrivateFile(const std::string& path) {
+  const UniqueFd made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (made.is_open() && ::fchmod(made.get(), 0600) == 0) return {};
+  const UniqueFd there(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  if (!there.is_open()) return SystemError(errno, fmt::format("open log file {}", path));
+  return {};
 }
 
 }  // namespace
@@ -78,13 +107,14 @@ Result<LogLevel> ParseLogLevel(std::string_view text) {
 std::string EscapeControlCharacters(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
+  while (!text.empty()) {
+    const size_t size = PrintableSize(text);
+    if (size == 0) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
     } else {
-      out += c;
+      out += text.substr(0, size);
     }
+    text.remove_prefix(std::max<size_t>(size, 1));
   }
   return out;
 }
@@ -92,9 +122,7 @@ std::string EscapeControlCharacters(std::string_view text) {
 Result<void> StartLogging(const LogOptions& options) {
   spdlog::sink_ptr sink;
   if (!options.file.empty()) {
-    // Made here with its mode, as spdlog would make it by the umask.
-    const UniqueFd fd(::open(options.file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    if (!fd.is_open()) return SystemError(errno, fmt::format("open log file {}", options.file));
+    S3OVERLAY_RETURN_IF_ERROR(MakePrivateFile(options.file));
     sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file);
   } else if (options.to_syslog) {
     sink = std::make_shared<spdlog::sinks::syslog_sink_mt>("s3overlay", LOG_PID, LOG_DAEMON, false);

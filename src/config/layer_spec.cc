@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "s3overlay/redact.h"
+
 namespace s3overlay {
 namespace {
 
@@ -38,7 +40,7 @@ Result<LayerSpec> ParseSource(std::string_view text) {
   layer.is_s3 = IsS3Uri(text);
   if (!layer.is_s3) {
     if (text.find("://") != std::string_view::npos) {
-      return Invalid(fmt::format("'{}': a layer is s3://bucket[/prefix] or a local directory", text));
+      return Invalid(fmt::format("'{}': a layer is s3://bucket[/prefix] or a local directory", RedactUrl(text)));
     }
     layer.directory = AbsolutePath(text);
     return layer;
@@ -55,7 +57,7 @@ Result<LayerSpec> ParseSource(std::string_view text) {
 bool IsS3Uri(std::string_view text) { return text.starts_with(kScheme); }
 
 Result<S3Uri> ParseS3Uri(std::string_view text) {
-  if (!IsS3Uri(text)) return Invalid(fmt::format("'{}' does not start with s3://", text));
+  if (!IsS3Uri(text)) return Invalid(fmt::format("'{}' does not start with s3://", RedactUrl(text)));
   const std::string_view rest = text.substr(kScheme.size());
   const size_t slash = rest.find('/');
   const std::string_view bucket = rest.substr(0, slash);

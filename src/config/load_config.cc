@@ -12,6 +12,7 @@
 #include "config/layer_spec.h"
 #include "config/machine_defaults.h"
 #include "config/store_settings.h"
+#include "s3overlay/redact.h"
 
 namespace s3overlay {
 namespace {
@@ -123,7 +124,8 @@ Result<void> AddShortLayers(const std::string& spec, ConfigDraft& draft) {
   Result<LayerSpec> layer = ParseLayerSpec(spec);
   if (!layer) return layer.error();
   if (!layer->is_s3) {
-    return Invalid(fmt::format("'{}' is no s3://bucket[/prefix]; give local directories with --layer", spec));
+    return Invalid(
+        fmt::format("'{}' is no s3://bucket[/prefix]; give local directories with --layer", RedactUrl(spec)));
   }
   draft.layers.push_back(*std::move(layer));
   LayerSpec covered;

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "s3/uri.h"
+#include "s3overlay/redact.h"
 
 namespace s3overlay {
 namespace {
@@ -25,7 +26,7 @@ bool IsAddressCharacter(char c) { return (c >= 'a' && c <= 'f') || (c >= '0' && 
 Error BadEndpoint(std::string_view text, std::string_view why) {
   return {ErrorCode::kInvalidArgument,
           fmt::format("endpoint '{}': {}; expected something like https://s3.example.com or http://127.0.0.1:9000",
-                      text, why)};
+                      RedactUrl(text), why)};
 }
 
 bool IsHost(std::string_view host) {
@@ -59,7 +60,10 @@ Result<std::string> NormalizeAuthority(std::string_view text, std::string_view s
   if (!IsHost(host)) return BadEndpoint(text, "it names no host");
   if (port_text.empty()) return fmt::format("{}{}", scheme, host);
   const std::optional<int> port = ParsePort(port_text);
-  if (!port) return BadEndpoint(text, "the port is not a number between 1 and 65535");
+  // What stands there may be half of "user:password".
+  if (!port) {
+    return BadEndpoint(fmt::format("{}{}:...", scheme, host), "the port is not a number between 1 and 65535");
+  }
   const int default_port = scheme == "https://" ? 443 : 80;
   if (*port == default_port) return fmt::format("{}{}", scheme, host);
   return fmt::format("{}{}:{}", scheme, host, *port);
@@ -80,7 +84,7 @@ Result<std::string> NormalizeEndpoint(std::string_view text) {
   }
   if (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.find('@') != std::string_view::npos) {
-    // The text may hold a password: it is not repeated.
+    // Without a scheme it is no URL to RedactUrl, and a password may stand in it.
     return BadEndpoint("...", "credentials do not belong into the URL");
   }
   if (rest.find('/') != std::string_view::npos) {
