@@ -46,7 +46,7 @@ LIBRARIES = {
     "curl/": {"http"},
     "openssl/": {"s3/request_signer", "cache", "credentials"},
     "sqlite3.h": {"cache"},
-    "pugixml.hpp": {"s3/wire_format"},
+    "pugixml.hpp": {"s3/xml_text"},
     "nlohmann/": {"cli", "control", "credentials"},
     "toml++/": {"config"},
     "CLI/": {"cli", "config"},

@@ -31,8 +31,9 @@ std::optional<WallTime> ToTime(const Fields& fields) {
   const std::chrono::year_month_day date{std::chrono::year(fields.year),
                                          std::chrono::month(static_cast<unsigned>(fields.month)),
                                          std::chrono::day(static_cast<unsigned>(fields.day))};
-  // 2200: nanoseconds in 64 bits end in 2262. Second 60 is a leap second.
-  if (!date.ok() || fields.year < 1700 || fields.year > 2200) return std::nullopt;
+  // Nanoseconds in 64 bits span 292 years: so far apart the difference of two dates still fits. Second 60 is a leap
+  // second.
+  if (!date.ok() || fields.year < 1970 || fields.year > 2200) return std::nullopt;
   if (fields.hour > 23 || fields.minute > 59 || fields.second > 60) return std::nullopt;
   return WallTime(std::chrono::sys_days(date) + std::chrono::hours(fields.hour) + std::chrono::minutes(fields.minute) +
                   std::chrono::seconds(fields.second));

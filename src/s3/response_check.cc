@@ -12,6 +12,9 @@
 namespace s3overlay::s3 {
 namespace {
 
+constexpr size_t kMaxVersionBytes = 1024;  // S3's own are 32; it goes back into a URL.
+constexpr size_t kMaxClassBytes = 64;
+
 Error Bad(std::string_view why) { return {ErrorCode::kBadResponse, fmt::format("the answer is refused: {}", why)}; }
 
 Error Gone(std::string_view why) {
@@ -60,7 +63,11 @@ Result<void> CheckVersion(const HttpResponse& response, const ObjectId& pinned) 
   const std::optional<std::string> etag = UnquoteEtag(HeaderOr(response, "ETag", ""));
   if (!etag) return Bad("an ETag that is none");
   if (!etag->empty() && !pinned.etag.empty() && Opaque(*etag) != Opaque(pinned.etag)) return Gone("its ETag differs");
-  if (HasStrongEtag(pinned) || pinned.last_modified == WallTime{}) return {};
+  if (HasStrongEtag(pinned)) return {};
+  if (pinned.last_modified == WallTime{}) {
+    // Neither If-Match nor a date can pin it: then the ETag has to be there.
+    return etag->empty() ? Bad("no ETag") : Result<void>();
+  }
   const std::optional<WallTime> time = ParseHttpDate(HeaderOr(response, "Last-Modified", ""));
   if (!time) return Bad("neither a strong ETag nor Last-Modified");
   if (!SameSecond(*time, pinned.last_modified)) return Gone("it was modified");
@@ -114,9 +121,10 @@ Result<ObjectMetadata> ReadHeadAnswer(const HttpResponse& response, ObjectId nam
   object.id.etag = *std::move(etag);
   object.id.size = *size;
   object.id.last_modified = object.last_modified = time.value_or(WallTime{});
-  object.storage_class = HeaderOr(response, "x-amz-storage-class", "");
+  object.storage_class = HeaderOr(response, "x-amz-storage-class", "").substr(0, kMaxClassBytes);
   object.archived = IsArchived(response, object.storage_class);
   const std::string_view version = HeaderOr(response, "x-amz-version-id", "");
+  if (version.size() > kMaxVersionBytes) return Bad("a version id that never ends");
   if (version != "null") object.id.version_id = version;
   return object;
 }

@@ -13,6 +13,7 @@ namespace s3overlay::s3 {
 namespace {
 
 constexpr size_t kErrorDocumentLimit = 64 * 1024;
+constexpr size_t kShortestSecret = 8;
 
 std::string EncodeQuery(const std::vector<std::pair<std::string, std::string>>& query) {
   std::string text;
@@ -31,6 +32,23 @@ std::string SignerNote(const Failure& failure) {
   return denied ? "; the request was not signed" : "";
 }
 
+void Erase(std::string& text, std::string_view secret) {
+  if (secret.size() < kShortestSecret) return;
+  for (size_t at = text.find(secret); at != std::string::npos; at = text.find(secret)) {
+    text.replace(at, secret.size(), "[...]");
+  }
+}
+
+// Some stores, and proxies more so, quote the request that they refuse: what was signed with must not come into a log
+// that way. The secret key itself is never sent.
+std::string WithoutSecrets(std::string text, const HttpRequest& request) {
+  for (const HttpHeader& header : request.headers) {
+    if (header.name == "x-amz-security-token") Erase(text, header.value);
+    if (header.name == "Authorization") Erase(text, std::string_view(header.value).substr(header.value.rfind('=') + 1));
+  }
+  return text;
+}
+
 // Lets bodies of good answers through and keeps the others aside.
 class AnswerSplitter {
  public:
@@ -42,9 +60,13 @@ class AnswerSplitter {
   }
   const std::string& error_document() const { return error_document_; }
 
+  // The answer of an exchange that was broken off here, as the error document had no end: its status stands.
+  const HttpResponse* broken_off() const { return overflowed_ ? &refusal_ : nullptr; }
+
  private:
   Result<void> TakeHeaders(const HttpResponse& response) {
     is_good_ = response.status >= 200 && response.status < 300;
+    if (!is_good_) refusal_ = response;
     if (!is_good_ || !good_.on_headers) return {};
     return good_.on_headers(response);
   }
@@ -52,11 +74,15 @@ class AnswerSplitter {
     if (is_good_) return good_.on_body ? good_.on_body(bytes) : Result<void>();
     const size_t room = kErrorDocumentLimit - error_document_.size();
     error_document_.append(reinterpret_cast<const char*>(bytes.data()), std::min(room, bytes.size()));
-    return {};
+    if (bytes.size() <= room) return {};
+    overflowed_ = true;
+    return Error{ErrorCode::kBadResponse, "the error document never ends"};
   }
 
   const HttpSink& good_;
   bool is_good_ = false;
+  bool overflowed_ = false;
+  HttpResponse refusal_;
   std::string error_document_;
 };
 
@@ -104,6 +130,7 @@ std::optional<Failure> SignedSender::Exchange(const StoreRequest& request, const
                                               const HttpSink& sink, const CallContext& context, int* status) {
   AnswerSplitter splitter(sink);
   Result<HttpResponse> response = transport_.Send(signed_request, splitter.AsSink(), context);
+  if (const HttpResponse* const broken_off = splitter.broken_off()) response = *broken_off;
   if (!response) {
     Error error = response.error();
     error.message = request.subject + ": " + error.message;
@@ -111,8 +138,9 @@ std::optional<Failure> SignedSender::Exchange(const StoreRequest& request, const
   }
   *status = response->status;
   if (response->status >= 200 && response->status < 300) return std::nullopt;
+  const std::string body = WithoutSecrets(splitter.error_document(), signed_request);
   return FailureOfAnswer({.response = *response,
-                          .body = splitter.error_document(),
+                          .body = body,
                           .subject = request.subject,
                           .has_body = request.method != "HEAD",
                           .now = clock_.WallNow()});

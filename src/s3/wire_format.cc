@@ -6,21 +6,20 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
-#include <pugixml.hpp>
 #include <utility>
 
 #include "s3/dates.h"
 #include "s3/uri.h"
+#include "s3/xml_text.h"
 
 namespace s3overlay::s3 {
 namespace {
 
-// Keys that are white space only are kept.
-constexpr unsigned kXmlOptions = pugi::parse_escapes | pugi::parse_cdata | pugi::parse_ws_pcdata_single;
-
-bool LoadXml(std::string_view body, pugi::xml_document* document) {
-  return static_cast<bool>(document->load_buffer(body.data(), body.size(), kXmlOptions, pugi::encoding_utf8));
-}
+// Limits to what is kept of an answer, and sent back in the next request or shown to people.
+constexpr size_t kMaxTokenBytes = 16 * 1024;  // Those of real stores hold a key or two, encoded.
+constexpr size_t kMaxEtagBytes = 1024;
+constexpr size_t kMaxClassBytes = 64;
+constexpr size_t kMaxShownBytes = 512;
 
 Error BadList(std::string_view why) {
   return {ErrorCode::kBadResponse, fmt::format("the store's list is not usable: {}", why)};
@@ -34,10 +33,7 @@ bool IsArchiveClass(std::string_view storage_class) {
 class ListReader {
  public:
   ListReader(const pugi::xml_node& root, const ListRequest& request, std::string_view store)
-      : root_(root),
-        request_(request),
-        store_(store),
-        url_encoded_(std::string_view(root.child_value("EncodingType")) == "url") {}
+      : root_(root), request_(request), store_(store), url_encoded_(TextOf(root.child("EncodingType")) == "url") {}
 
   Result<ListPage> Read() {
     S3OVERLAY_RETURN_IF_ERROR(ReadFrame());
@@ -47,29 +43,46 @@ class ListReader {
   }
 
  private:
+  // The text of the one child of that name; "" where there is none.
+  static Result<std::string> Text(const pugi::xml_node& parent, const char* name) {
+    const pugi::xml_node child = parent.child(name);
+    if (child.next_sibling(name)) return BadList(fmt::format("{} stands there twice", name));
+    std::optional<std::string> text = TextOf(child);
+    if (!text) return BadList(fmt::format("{} is no plain text", name));
+    return *std::move(text);
+  }
+
   Result<std::string> Name(const pugi::xml_node& parent, const char* child) const {
-    const pugi::xml_node node = parent.child(child);
-    if (!node || *node.child_value() == '\0') return BadList(fmt::format("an entry without {}", child));
-    const std::string_view text = node.child_value();
-    if (!url_encoded_) return std::string(text);
-    std::optional<std::string> decoded = DecodeComponent(text);
+    Result<std::string> text = Text(parent, child);
+    if (!text) return text;
+    if (text->empty()) return BadList(fmt::format("an entry without {}", child));
+    if (!url_encoded_) return text;
+    std::optional<std::string> decoded = DecodeComponent(*text);
     if (!decoded) return BadList("a name that is not URL-encoded");
     return *std::move(decoded);
   }
 
   Result<void> ReadFrame() {
     // Ceph encodes the keys and leaves the prefix as it is; AWS encodes both.
-    const std::string_view prefix = root_.child_value("Prefix");
-    if (!prefix.empty() && prefix != request_.prefix && DecodeComponent(prefix) != request_.prefix) {
+    const Result<std::string> prefix = Text(root_, "Prefix");
+    if (!prefix) return prefix.error();
+    if (!prefix->empty() && *prefix != request_.prefix && DecodeComponent(*prefix) != request_.prefix) {
       return BadList("it is that of another prefix");
     }
-    const std::string_view truncated = root_.child_value("IsTruncated");
-    if (truncated != "true" && truncated != "false") return BadList("it does not say whether it is complete");
-    page_.truncated = truncated == "true";
-    if (!page_.truncated) return {};
-    page_.next_token = root_.child_value("NextContinuationToken");
-    if (page_.next_token.empty()) return BadList("it is cut and has no continuation token");
-    if (page_.next_token == request_.continuation_token) return BadList("it continues with itself");
+    const Result<std::string> truncated = Text(root_, "IsTruncated");
+    if (!truncated) return truncated.error();
+    if (*truncated != "true" && *truncated != "false") return BadList("it does not say whether it is complete");
+    page_.truncated = *truncated == "true";
+    return page_.truncated ? ReadToken() : Result<void>();
+  }
+
+  Result<void> ReadToken() {
+    Result<std::string> token = Text(root_, "NextContinuationToken");
+    if (!token) return token.error();
+    if (token->empty()) return BadList("it is cut and has no continuation token");
+    if (token->size() > kMaxTokenBytes) return BadList("its continuation token never ends");
+    if (*token == request_.continuation_token) return BadList("it continues with itself");
+    page_.next_token = *std::move(token);
     return {};
   }
 
@@ -77,32 +90,38 @@ class ListReader {
     Result<std::string> key = Name(node, "Key");
     if (!key) return key.error();
     if (!key->starts_with(request_.prefix)) return BadList("a key outside the prefix");
-    const std::optional<uint64_t> size = ParseSize(node.child_value("Size"));
-    if (!size) return BadList("an object without a size");
-    std::optional<std::string> etag = UnquoteEtag(node.child_value("ETag"));
-    if (!etag) return BadList("an ETag that is none");
-
     ObjectMetadata object;
-    if (node.child("LastModified")) {
-      const std::optional<WallTime> time = ParseIsoDate(node.child_value("LastModified"));
-      if (!time) return BadList("a date that is none");
-      object.last_modified = *time;
-    }
-    object.storage_class = node.child_value("StorageClass");
+    object.id.store = store_;
+    object.id.bucket = request_.bucket;
+    object.id.key = *std::move(key);
+    S3OVERLAY_RETURN_IF_ERROR(ReadVersion(node, object));
+    object.storage_class = TextOf(node.child("StorageClass")).value_or("").substr(0, kMaxClassBytes);
     object.archived = IsArchiveClass(object.storage_class) && !IsRestored(node.child("RestoreStatus"));
-    object.id = {.store = std::string(store_),
-                 .bucket = request_.bucket,
-                 .key = *std::move(key),
-                 .etag = *std::move(etag),
-                 .size = *size,
-                 .version_id = {},
-                 .last_modified = object.last_modified};
     page_.objects.push_back(std::move(object));
     return {};
   }
 
+  static Result<void> ReadVersion(const pugi::xml_node& node, ObjectMetadata& object) {
+    const Result<std::string> size_text = Text(node, "Size");
+    const std::optional<uint64_t> size = size_text ? ParseSize(*size_text) : std::nullopt;
+    if (!size) return BadList("an object without a size");
+    const Result<std::string> etag_text = Text(node, "ETag");
+    std::optional<std::string> etag = etag_text ? UnquoteEtag(*etag_text) : std::nullopt;
+    if (!etag) return BadList("an ETag that is none");
+    object.id.size = *size;
+    object.id.etag = *std::move(etag);
+    if (!node.child("LastModified")) {
+      return object.id.etag.empty() ? BadList("an object with neither ETag nor date") : Result<void>();
+    }
+    const Result<std::string> date = Text(node, "LastModified");
+    const std::optional<WallTime> time = date ? ParseIsoDate(*date) : std::nullopt;
+    if (!time) return BadList("a date that is none");
+    object.id.last_modified = object.last_modified = *time;
+    return {};
+  }
+
   static bool IsRestored(const pugi::xml_node& status) {
-    return std::string_view(status.child_value("IsRestoreInProgress")) == "false" && status.child("RestoreExpiryDate");
+    return TextOf(status.child("IsRestoreInProgress")) == "false" && status.child("RestoreExpiryDate");
   }
 
   Result<void> ReadPrefix(const pugi::xml_node& node) {
@@ -129,8 +148,8 @@ std::optional<ErrorDocument> ParseErrorDocument(std::string_view body) {
   pugi::xml_document document;
   if (!LoadXml(body, &document)) return std::nullopt;
   const pugi::xml_node root = document.child("Error");
-  ErrorDocument error{root.child_value("Code"), root.child_value("Message"), root.child_value("Region"),
-                      root.child_value("Endpoint")};
+  const auto shown = [&](const char* name) { return TextOf(root.child(name)).value_or("").substr(0, kMaxShownBytes); };
+  ErrorDocument error{shown("Code"), shown("Message"), shown("Region"), shown("Endpoint")};
   if (error.code.empty()) return std::nullopt;
   return error;
 }
@@ -149,7 +168,7 @@ std::optional<std::string> UnquoteEtag(std::string_view text) {
   if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
   // Goes out again in If-Match: no control characters, no quotes (RFC 9110: etagc).
   const bool clean = std::ranges::all_of(text, [](char c) { return c != '"' && c != 0x7f && (c < 0 || c >= 0x20); });
-  if (!clean) return std::nullopt;
+  if (!clean || text.size() > kMaxEtagBytes) return std::nullopt;
   return (weak ? "W/" : "") + std::string(text);
 }
 
@@ -234,7 +253,7 @@ std::pair<ErrorCode, Remedy> OfStatus(int status, bool is_s3, bool has_body) {
 // What the store says about where the bucket is; empty where it does not.
 std::string PlaceAdvice(const HttpResponse& response, const std::optional<ErrorDocument>& document) {
   const std::string* header = response.FindHeader("x-amz-bucket-region");
-  const std::string region = header != nullptr ? *header : document ? document->region : "";
+  const std::string region = header != nullptr ? header->substr(0, kMaxShownBytes) : document ? document->region : "";
   const std::string endpoint = document ? document->endpoint : "";
   std::string advice;
   if (!region.empty()) advice = fmt::format("; the store names region '{0}': use --region {0}", region);

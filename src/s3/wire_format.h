@@ -18,6 +18,7 @@
 
 namespace s3overlay::s3 {
 
+// Each text is cut where it is longer than people read.
 struct ErrorDocument {
   std::string code;  // Never empty.
   std::string message;
@@ -31,14 +32,14 @@ std::optional<ErrorDocument> ParseErrorDocument(std::string_view body);
 // Decimal digits only, at most 2^63 - 1: sizes become off_t.
 std::optional<uint64_t> ParseSize(std::string_view text);
 
-// Without its quotes, "W/" kept. Nothing where it holds what no header may hold.
+// Without its quotes, "W/" kept. Nothing where it holds what no header may hold, or more than 1 KiB.
 std::optional<std::string> UnquoteEtag(std::string_view text);
 
 // The form for If-Match.
 std::string QuoteEtag(std::string_view etag);
 
 // A page of ListObjectsV2, held to `request`: names outside the prefix, sizes that are none, a truncated page with no
-// way on and anything unreadable are kBadResponse. `store` becomes ObjectId::store.
+// way on, a field that stands there twice and anything unreadable are kBadResponse. `store` becomes ObjectId::store.
 Result<ListPage> ParseListPage(std::string_view body, const ListRequest& request, std::string_view store);
 
 // One answer with a status of 300 and above.

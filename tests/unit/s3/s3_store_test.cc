@@ -65,7 +65,8 @@ ScriptedAnswer HeadFound(std::string_view etag = "abc", uint64_t size = 10) {
 }
 
 ScriptedAnswer Listing(std::string_view key = "") {
-  const std::string object = key.empty() ? "" : fmt::format("<Contents><Key>{}</Key><Size>1</Size></Contents>", key);
+  const std::string object =
+      key.empty() ? "" : fmt::format("<Contents><Key>{}</Key><Size>1</Size><ETag>e</ETag></Contents>", key);
   return {.pieces = {fmt::format("<ListBucketResult><IsTruncated>false</IsTruncated>{}</ListBucketResult>", object)}};
 }
 

@@ -37,7 +37,7 @@ TEST(ListPage, IsRead) {
       "<Contents><Key>p/a+b%2B%0A</Key><LastModified>2013-09-17T18:07:53.500Z</LastModified>"
       "<ETag>&quot;599bab&quot;</ETag><Size>9223372036854775807</Size><StorageClass>STANDARD</StorageClass></Contents>"
       "<Contents><Key>p/old</Key><Size>0</Size><ETag>W/\"x\"</ETag><StorageClass>GLACIER</StorageClass></Contents>"
-      "<Contents><Key>p/old2</Key><Size>1</Size><StorageClass>GLACIER</StorageClass><RestoreStatus>"
+      "<Contents><Key>p/old2</Key><Size>1</Size><ETag>y</ETag><StorageClass>GLACIER</StorageClass><RestoreStatus>"
       "<IsRestoreInProgress>false</IsRestoreInProgress><RestoreExpiryDate>2030-01-01T00:00:00Z</RestoreExpiryDate>"
       "</RestoreStatus></Contents>"
       "<CommonPrefixes><Prefix>p/sub%2Bdir/</Prefix></CommonPrefixes>");
@@ -61,7 +61,8 @@ TEST(ListPage, IsRead) {
 }
 
 TEST(ListPage, DecodesOnlyWhatSaysItIsEncoded) {
-  const std::string body = Page(fmt::format("{}<Contents><Key>a+b%2B</Key><Size>1</Size></Contents>", kWhole));
+  const std::string body =
+      Page(fmt::format("{}<Contents><Key>a+b%2B</Key><Size>1</Size><ETag>e</ETag></Contents>", kWhole));
   const Result<ListPage> page = ParseListPage(body, AskedFor(""), "s");
   ASSERT_TRUE(page);
   EXPECT_EQ(page->objects.at(0).id.key, "a+b%2B");
@@ -69,7 +70,7 @@ TEST(ListPage, DecodesOnlyWhatSaysItIsEncoded) {
 
 TEST(ListPage, RefusesWhatCouldHideNames) {
   const auto object = [](std::string_view key, std::string_view size) {
-    return fmt::format("{}<Contents><Key>{}</Key><Size>{}</Size></Contents>", kWhole, key, size);
+    return fmt::format("{}<Contents><Key>{}</Key><Size>{}</Size><ETag>e</ETag></Contents>", kWhole, key, size);
   };
   const std::string bad[] = {
       "",
