@@ -13,7 +13,6 @@ namespace {
 std::unique_ptr<HttpTransport> MakeTransport(const StoreConfig& config, const Clock& clock) {
   CurlTransportOptions options;
   options.ca_bundle = config.ca_bundle;
-  options.verify_tls = config.verify_tls;
   return std::make_unique<CurlTransport>(std::move(options), clock);
 }
 

@@ -163,8 +163,6 @@ const OptionRow kTable[] = {
      [](Text text, Draft& draft) { return Keep(ParseSwitch(text), draft.config.store.anonymous); }},
     {"ca-bundle", kValue, "FILE", kStore, "Certificates (PEM) of the authorities to trust instead of the system's", true, 0,
      [](Text text, Draft& draft) { return KeepPath(text, draft.config.store.ca_bundle); }},
-    {"no-verify-tls", kSwitch, "", kStore, "Trust any certificate. For tests only", true, 0,
-     [](Text text, Draft& draft) { return KeepNot(text, draft.config.store.verify_tls); }},
     {"op-timeout", kValue, "TIME", kStore, "The longest that a read may take, retries included. Default: 30s", true, 0,
      ApplyOpTimeout},
 

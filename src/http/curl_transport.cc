@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "http/reception.h"
+#include "s3overlay/redact.h"
 
 namespace s3overlay {
 namespace {
@@ -20,13 +21,9 @@ constexpr Duration kLongestPoll = std::chrono::milliseconds(100);
 constexpr long kReceiveBufferBytes = 512 * 1024;
 constexpr long kConnectionsOfHandle = 4;  // One for each host that a handle has come to speak to lately.
 
-// "GET https://host/path": no query, which may hold a signature, and no user name.
+// "GET https://host/path".
 std::string DescribeRequest(const HttpRequest& request) {
-  const std::string_view url = std::string_view(request.url).substr(0, request.url.find_first_of("?#"));
-  const size_t authority = url.find("://") == std::string_view::npos ? 0 : url.find("://") + 3;
-  const size_t user_end = url.substr(authority, url.find('/', authority) - authority).rfind('@');
-  if (user_end == std::string_view::npos) return fmt::format("{} {}", request.method, url);
-  return fmt::format("{} {}{}", request.method, url.substr(0, authority), url.substr(authority + user_end + 1));
+  return fmt::format("{} {}", request.method, RedactUrl(request.url));
 }
 
 bool IsOneLine(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos; }
@@ -175,7 +172,7 @@ class CurlTransport::Handle {
   void SetUp(const CurlTransportOptions& options, Reception& reception) {
     curl_easy_reset(easy_);  // Options only: connections stay.
     SetLimits(options);
-    SetTls(options);
+    if (!options.ca_bundle.empty()) Set(CURLOPT_CAINFO, options.ca_bundle.c_str());
     Set(CURLOPT_SHARE, share_.get());
     Set(CURLOPT_NOSIGNAL, 1L);
     Set(CURLOPT_QUICK_EXIT, 1L);  // Giving up does not wait for a name server that is dead.
@@ -202,13 +199,6 @@ class CurlTransport::Handle {
     Set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
     Set(CURLOPT_TCP_NODELAY, 1L);
     Set(CURLOPT_TCP_KEEPALIVE, 1L);
-  }
-
-  void SetTls(const CurlTransportOptions& options) {
-    if (!options.ca_bundle.empty()) Set(CURLOPT_CAINFO, options.ca_bundle.c_str());
-    if (options.verify_tls) return;
-    Set(CURLOPT_SSL_VERIFYPEER, 0L);
-    Set(CURLOPT_SSL_VERIFYHOST, 0L);
   }
 
   void SetRequest(const HttpRequest& request, HeaderList& headers) {
@@ -251,7 +241,10 @@ class CurlTransport::Handle {
     const CURLMsg* const message = curl_multi_info_read(multi_, &left);
     const CURLcode code = message != nullptr ? message->data.result : CURLE_RECV_ERROR;
     if (code == CURLE_OK) return {};
-    const char* const text = error_text_[0] != '\0' ? error_text_.data() : curl_easy_strerror(code);
+    // Curl quotes the URL of a proxy that it cannot use, with the password in it.
+    const std::string_view detail = error_text_.data();
+    const bool is_shown = !detail.empty() && detail.find('@') == std::string_view::npos;
+    const std::string_view text = is_shown ? detail : curl_easy_strerror(code);
     const ErrorCode kind = CodeOf(code);
     return Error{kind, fmt::format("{}: {}{}", DescribeRequest(request), text, AdviceFor(kind))};
   }

@@ -20,8 +20,7 @@
 namespace s3overlay {
 
 struct CurlTransportOptions {
-  std::string ca_bundle;   // PEM file of the trusted authorities; empty: the system's.
-  bool verify_tls = true;  // False trusts anyone: for tests of servers only.
+  std::string ca_bundle;  // PEM file of the trusted authorities; empty: the system's. There is no way to trust anyone.
   Duration connect_timeout = std::chrono::seconds(3);
   size_t max_idle_connections = 64;  // Kept open for the next calls; more may be in use at a time.
 

@@ -48,9 +48,9 @@ std::optional<Error> Reception::BreakOffError() const {
 }
 
 Result<void> Reception::HandleHeaderLine(std::string_view line) {
-  if (announced_) return {};  // Trailers of a chunked body.
   header_bytes_ += line.size();
   if (header_bytes_ > kMaxHeaderBytes) return Error{ErrorCode::kUnavailable, "the answer's headers never end"};
+  if (announced_) return {};  // Trailers of a chunked body.
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
   if (line.empty()) return EndHeaders();
   if (line.starts_with("HTTP/")) {

@@ -68,7 +68,7 @@ class TlsServer {
     thread_.join();
   }
 
-  std::string url() const { return "https://127.0.0.1:" + std::to_string(port_) + "/"; }
+  std::string url(const std::string& host) const { return "https://" + host + ":" + std::to_string(port_) + "/"; }
 
   std::string WriteCertificate(const testing::TempDir& dir) const {
     const std::string path = dir / "ca.pem";
@@ -100,10 +100,11 @@ class TlsServer {
   std::thread thread_;
 };
 
-Result<HttpResponse> Ask(const TlsServer& server, const CurlTransportOptions& options) {
+Result<HttpResponse> Ask(const TlsServer& server, const CurlTransportOptions& options,
+                         const std::string& host = "127.0.0.1") {
   const SystemClock clock;
   return CurlTransport(options, clock)
-      .Send({.method = "GET", .url = server.url(), .headers = {}, .body = "", .bypass_proxy = true}, {}, {});
+      .Send({.method = "GET", .url = server.url(host), .headers = {}, .body = "", .bypass_proxy = true}, {}, {});
 }
 
 TEST(CurlTransportTls, TrustsOnlyWhatItWasToldToTrust) {
@@ -118,7 +119,10 @@ TEST(CurlTransportTls, TrustsOnlyWhatItWasToldToTrust) {
   ASSERT_TRUE(trusted) << trusted.error().message;
   EXPECT_EQ(trusted->status, 200);
 
-  EXPECT_TRUE(Ask(server, {.ca_bundle = "", .verify_tls = false}));
+  // Trusted, and for another name.
+  const auto other_name = Ask(server, {.ca_bundle = server.WriteCertificate(dir)}, "localhost");
+  ASSERT_FALSE(other_name);
+  EXPECT_EQ(other_name.error().code, ErrorCode::kMisconfigured) << other_name.error().message;
 
   const auto no_bundle = Ask(server, {.ca_bundle = dir / "missing.pem"});
   ASSERT_FALSE(no_bundle);
