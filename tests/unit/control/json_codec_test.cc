@@ -102,5 +102,14 @@ TEST(JsonCodec, NonsenseIsAnErrorAndNothingElse) {
   }
 }
 
+// A reader that goes down with each bracket would run out of stack.
+TEST(JsonCodec, DeepNestingIsRefused) {
+  for (const size_t depth : {size_t{100}, size_t{200'000}}) {
+    const std::string deep = std::string(depth, '[') + std::string(depth, ']');
+    EXPECT_EQ(DecodeStatus("{\"ok\":true,\"result\":{\"a\":" + deep + "}}").error().code, ErrorCode::kBadResponse);
+    EXPECT_EQ(DecodeRequest("{\"call\":\"status\",\"more\":" + deep + "}").error().code, ErrorCode::kInvalidArgument);
+  }
+}
+
 }  // namespace
 }  // namespace s3overlay
