@@ -40,6 +40,24 @@ Result<void> MakeDirectories(const std::string& path) {
   return MakeDirectory(path);
 }
 
+// A directory that was there before: nobody else may put files of theirs in the place of ours. An empty one becomes
+// private; one that holds something is its owner's to change.
+Result<void> MakePrivate(const std::string& path) {
+  struct stat attributes{};
+  if (::stat(path.c_str(), &attributes) != 0) return SystemError(errno, fmt::format("open directory {}", path));
+  if ((attributes.st_mode & 077) == 0) return {};
+  std::error_code error;
+  if (fs::is_empty(path, error)) {
+    if (::chmod(path.c_str(), 0700) != 0) return SystemError(errno, fmt::format("chmod {}", path));
+    return {};
+  }
+  if ((attributes.st_mode & 022) == 0) return {};
+  return Error{.code = ErrorCode::kInvalidArgument,
+               .message = fmt::format("cache directory {}: other users may write to it; make it 0700, or pass another "
+                                      "--cache-dir",
+                                      path)};
+}
+
 Result<UniqueFd> OpenPrivate(const std::string& path, int flags) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0600));
   if (!fd.is_open()) return SystemError(errno, fmt::format("open {}", path));
@@ -122,6 +140,7 @@ std::string DataPath(const std::string& dir, const ObjectName& name, const std::
 
 Result<std::unique_ptr<CacheDirectory>> CacheDirectory::Open(const std::string& dir, std::string_view owner) {
   S3OVERLAY_RETURN_IF_ERROR(MakeDirectories(dir));
+  S3OVERLAY_RETURN_IF_ERROR(MakePrivate(dir));
   auto lock = TakeLock(dir, owner);
   if (!lock) return lock.error();
   S3OVERLAY_RETURN_IF_ERROR(MakeDirectory(dir + "/data"));

@@ -36,7 +36,8 @@ class CacheDirectory {
   };
 
   // Makes what is missing and takes the lock. kInvalidArgument where another process owns the directory, with its pid
-  // and mountpoint; kSystem (or kNotADirectory, ...) where it cannot be made or written.
+  // and mountpoint, and where other users may write to it; kSystem (or kNotADirectory, ...) where it cannot be made or
+  // written.
   static Result<std::unique_ptr<CacheDirectory>> Open(const std::string& dir, std::string_view owner);
 
   // "pid 123, mountpoint /x" of the owner; nothing where nobody is.

@@ -45,6 +45,7 @@ Result<std::unique_ptr<CacheIndex>> CacheIndex::Open(const std::string& path, ui
   std::unique_ptr<CacheIndex> index(new CacheIndex(path, wal_limit));
   S3OVERLAY_RETURN_IF_ERROR(index->OpenDatabase());
   S3OVERLAY_RETURN_IF_ERROR(index->Execute(kPragmas));
+  S3OVERLAY_RETURN_IF_ERROR(index->CheckSchema());
   S3OVERLAY_RETURN_IF_ERROR(index->Execute(kSchema));
   S3OVERLAY_RETURN_IF_ERROR(index->CheckBlockSize(block_size));
   auto clean = index->QueryNumber("SELECT coalesce((SELECT value FROM meta WHERE name = 'clean'), 1)");
@@ -57,7 +58,7 @@ Result<std::unique_ptr<CacheIndex>> CacheIndex::Open(const std::string& path, ui
 
 std::optional<uint64_t> CacheIndex::FindBlockSize(const std::string& path) {
   CacheIndex index(path, 0);
-  if (!index.OpenDatabase()) return std::nullopt;
+  if (!index.OpenDatabase() || !index.CheckSchema()) return std::nullopt;
   const auto kept = index.QueryNumber("SELECT coalesce((SELECT value FROM meta WHERE name = 'block_size'), 0)");
   if (!kept || *kept <= 0) return std::nullopt;
   return static_cast<uint64_t>(*kept);
@@ -76,6 +77,14 @@ Result<void> CacheIndex::OpenDatabase() {
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
   if (::sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) != SQLITE_OK) return Failure("open");
   return {};
+}
+
+// What is no table of ours could answer in a table's name, and never end.
+Result<void> CacheIndex::CheckSchema() {
+  const auto foreign = QueryNumber("SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')");
+  if (!foreign) return foreign.error();
+  if (*foreign == 0) return {};
+  return Error{.code = ErrorCode::kBadResponse, .message = fmt::format("cache index {} is none", path_)};
 }
 
 Result<void> CacheIndex::CheckIntegrity() {

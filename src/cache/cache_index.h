@@ -82,6 +82,7 @@ class CacheIndex {
  private:
   CacheIndex(std::string path, uint64_t wal_limit) : path_(std::move(path)), wal_limit_(wal_limit) {}
   Result<void> OpenDatabase();
+  Result<void> CheckSchema();
   Result<void> CheckIntegrity();
   Result<void> CheckBlockSize(uint64_t block_size);
   Result<void> MarkRunning();

@@ -60,7 +60,7 @@ Result<void> CacheStorage::Load() {
   std::unordered_map<int64_t, ObjectPtr> by_serial;
   std::vector<int64_t> refused;
   const auto on_object = [&](const ObjectRow& row) {
-    next_serial_ = std::max(next_serial_, row.serial + 1);
+    if (row.serial <= kMaxSerial) next_serial_ = std::max(next_serial_, row.serial + 1);
     if (ObjectPtr object = Adopt(row, found)) {
       by_serial[row.serial] = object;
       objects.push_back(object);

@@ -256,6 +256,23 @@ TEST_F(DiskBlockCacheTest, ModesDoNotDependOnTheUmask) {
   ::umask(before);
 }
 
+TEST_F(DiskBlockCacheTest, ADirectoryThatWasThereIsMadePrivateOrRefused) {
+  Close();
+  const auto mode_of = [&] { return static_cast<unsigned>(fs::status(options_.dir).permissions()) & 07777U; };
+  options_.dir = dir_ / "shared";
+  fs::create_directory(options_.dir);
+  ASSERT_EQ(::chmod(options_.dir.c_str(), 01777), 0);
+  Open();
+  EXPECT_EQ(mode_of(), 0700U);
+  Close();
+  ASSERT_EQ(::chmod(options_.dir.c_str(), 0755), 0);
+  Open();
+  EXPECT_EQ(mode_of(), 0755U) << "what it holds besides is not ours";
+  Close();
+  ASSERT_EQ(::chmod(options_.dir.c_str(), 01777), 0);
+  EXPECT_FALSE(TryOpen());
+}
+
 TEST_F(DiskBlockCacheTest, VerifyFindsAndRepairs) {
   const ObjectId partial = MakeObject("p.p", 4 * kBlock);
   const ObjectId whole = MakeObject("w.w", 2 * kBlock);
