@@ -16,6 +16,10 @@ namespace {
 constexpr int kRetries = 5;
 constexpr int kRetriesBeforeFallback = 2;
 
+// Of the memory, for blocks on their way to the cache. A network is faster than many disks: with less, what a fast reader
+// fetches is not kept, and an object that is read again and again never becomes complete.
+uint64_t WriteQueueBytes(const MountConfig& config) { return config.cache.enabled ? config.memory_limit / 4 : 0; }
+
 bool IsAtOrAbove(const std::string& upper, const std::string& path) {
   return upper.empty() || path == upper || path.starts_with(upper + "/");
 }
@@ -72,7 +76,7 @@ Result<std::unique_ptr<RunningGraph>> RunningGraph::Compose(const MountConfig& c
   std::unique_ptr<RunningGraph> graph(new RunningGraph);
   S3OVERLAY_RETURN_IF_ERROR(graph->OpenCache(config, mountpoint));
   BlockFetcherOptions options;
-  options.memory_limit = config.memory_limit;
+  options.memory_limit = config.memory_limit - WriteQueueBytes(config);
   options.block_size = config.cache.block_size;
   options.prefetch_timeout = config.op_timeout;
   graph->fetcher_ = std::make_unique<BlockFetcher>(options, graph->cache(), graph->clock_, graph->metrics_);
@@ -88,6 +92,7 @@ Result<void> RunningGraph::OpenCache(const MountConfig& config, const std::strin
   options.min_free = config.cache.min_free;
   options.block_size = config.cache.block_size;
   options.owner = mountpoint;
+  options.write_queue_bytes = WriteQueueBytes(config);
   auto cache = DiskBlockCache::Open(std::move(options), clock_, metrics_);
   if (!cache) return CacheRefusal(config.cache, cache.error());
   cache_ = std::move(*cache);
