@@ -47,7 +47,7 @@ class WallClock : public FaultTest {
       EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("seen"), "second")); }));
     });
     EXPECT_LT(seconds, 10);
-    EXPECT_EQ(Breaker(), "closed");
+    EXPECT_EQ(BreakerState(), "closed");
     EXPECT_GT(sandbox().CountLogLines({"[warning]", "the clock of this machine differs"}), 0);
     EXPECT_LT(SecondsOf([&] { MountTest::mount().Unmount(); }), 10);
   }

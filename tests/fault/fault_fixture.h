@@ -38,10 +38,10 @@ class FaultTest : public MountTest {
   using Store = FaultProxy::Store;
 
   // "closed", "open" or "half-open", as `status` shows it.
-  std::string Breaker() const { return Endpoint().value("breaker", ""); }
+  std::string BreakerState() const { return Endpoint().value("breaker", ""); }
   nlohmann::json Endpoint() const { return mount().Status().at("endpoints").at(0); }
   bool ComesToBreaker(const std::string& state) const {
-    return Eventually([&] { return Breaker() == state; });
+    return Eventually([&] { return BreakerState() == state; });
   }
 
   // The breaker opens without anybody waiting for it: names that are not known are asked for.
@@ -50,7 +50,7 @@ class FaultTest : public MountTest {
     int name = 0;
     EXPECT_TRUE(Eventually([&] {
       StatError(At("cut-off-" + std::to_string(++name)));
-      return Breaker() != "closed";
+      return BreakerState() != "closed";
     }));
   }
 

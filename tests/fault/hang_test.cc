@@ -96,7 +96,7 @@ TEST_F(NoHang, H04_WithTheBreakerOpenAStandInAnswersAtOnce) {
   WriteLocal("dir/only", "local only");
   proxy().SetStore(Store::kSilent);
   MountBoth({"--op-timeout", "30s"});
-  ASSERT_TRUE(ComesToBreaker("open") || Breaker() == "half-open");
+  ASSERT_TRUE(ComesToBreaker("open") || BreakerState() == "half-open");
   for (const char* const name : {"both", "dir/only"}) {
     EXPECT_LT(SecondsOf([&] { EXPECT_EQ(ReadWhole(At(name)).error, 0); }), Promise(2)) << name;
   }

@@ -29,9 +29,9 @@ class Breaker : public Outage {};
 TEST_F(Breaker, B01_ItsStateIsInStatusAndEachChangeIsOneLine) {
   PutBoth("both");
   MountBoth();
-  EXPECT_EQ(Breaker(), "closed");
+  EXPECT_EQ(BreakerState(), "closed");
   CutOff(Store::kRefused);
-  EXPECT_THAT(Breaker(), AnyOf("open", "half-open"));
+  EXPECT_THAT(BreakerState(), AnyOf("open", "half-open"));
   EXPECT_NE(Endpoint().value("reason", ""), "");
   EXPECT_NE(Endpoint().value("since", ""), "");
   EXPECT_GE(mount().Status().at("requests").at("breaker_opened"), 1);
@@ -70,7 +70,7 @@ TEST_F(Breaker, B03_RefusalsAndThrottlingDoNotOpenIt) {
     StatError(At("denied/" + std::to_string(i)));
     StatError(At("busy/" + std::to_string(i)));
   }
-  EXPECT_EQ(Breaker(), "closed");
+  EXPECT_EQ(BreakerState(), "closed");
   EXPECT_TRUE(Holds(At("both"), "in S3"));
 }
 
