@@ -27,7 +27,8 @@
 
 namespace s3overlay {
 
-enum class FileType : uint8_t { kRegular, kDirectory, kSymlink, kOther };
+// Of the last four only the name is shown: they are never opened.
+enum class FileType : uint8_t { kRegular, kDirectory, kSymlink, kFifo, kSocket, kCharacterDevice, kBlockDevice };
 
 // What a reader should know about where an answer came from.
 enum class FileState : uint8_t {
@@ -37,7 +38,7 @@ enum class FileState : uint8_t {
   kStale,     // The store could not be asked; the last known version answers from the cache.
 };
 
-std::string_view FileTypeName(FileType type);     // "file", "directory", "symlink", "other"
+std::string_view FileTypeName(FileType type);     // "file", "directory", "symlink", "fifo", "socket", "block device", …
 std::string_view FileStateName(FileState state);  // "fresh", "fallback", "degraded", "stale"
 
 struct FileAttributes {
@@ -46,6 +47,7 @@ struct FileAttributes {
   uint64_t allocated = 0;  // Bytes on the medium, for st_blocks; remote files report their size.
   WallTime mtime{};
   std::optional<uint32_t> mode;  // Permission bits, where the source has them (local files).
+  uint64_t device = 0;           // Of a device: its number, as in st_rdev.
 };
 
 // The source's own note of what it found, handed back to it in Open. Only the source that made it looks inside.

@@ -17,9 +17,12 @@ std::string_view FileTypeName(FileType type) {
     case FileType::kRegular: return "file";
     case FileType::kDirectory: return "directory";
     case FileType::kSymlink: return "symlink";
-    case FileType::kOther: return "other";
+    case FileType::kFifo: return "fifo";
+    case FileType::kSocket: return "socket";
+    case FileType::kCharacterDevice: return "character device";
+    case FileType::kBlockDevice: return "block device";
   }
-  return "other";
+  return "unknown";
 }
 
 std::string_view FileStateName(FileState state) {

@@ -177,7 +177,8 @@ void FromJson(const Json& json, BlockCacheStats& stats) {
 
 FileAttributes AttributesFromJson(const Json& json) {
   FileAttributes attributes;
-  attributes.type = FromName(json.at("type").get<std::string>(), FileType::kOther, FileType::kOther, FileTypeName);
+  attributes.type =
+      FromName(json.at("type").get<std::string>(), FileType::kBlockDevice, FileType::kSocket, FileTypeName);
   json.at("size").get_to(attributes.size);
   json.at("allocated").get_to(attributes.allocated);
   attributes.mtime = WallTime(Duration(json.at("mtime_ns").get<int64_t>()));

@@ -9,13 +9,18 @@ namespace {
 constexpr mode_t kReadOnly = 0555;
 constexpr uint64_t kSector = 512;  // Of st_blocks, whatever the file system.
 
-// A device or FIFO shows as a socket: the kernel refuses to open one without asking anybody, and never waits on it.
+// The kernel opens special files itself, without asking us: devices it refuses on a mount with "nodev", as ours are,
+// and sockets always. A FIFO it would open as one of its own and wait for a writer that can never come (tried), so a
+// FIFO shows as a socket.
 mode_t TypeBits(FileType type) {
   switch (type) {
     case FileType::kDirectory: return S_IFDIR;
     case FileType::kSymlink: return S_IFLNK;
     case FileType::kRegular: return S_IFREG;
-    case FileType::kOther: return S_IFSOCK;
+    case FileType::kCharacterDevice: return S_IFCHR;
+    case FileType::kBlockDevice: return S_IFBLK;
+    case FileType::kFifo:
+    case FileType::kSocket: return S_IFSOCK;
   }
   return S_IFSOCK;
 }
@@ -40,6 +45,7 @@ struct stat ToStat(const Node& node, const FileAttributes& attributes, const Own
   result.st_mode = TypeBits(attributes.type) | PermissionBits(attributes, ownership);
   result.st_uid = ownership.uid;
   result.st_gid = ownership.gid;
+  result.st_rdev = static_cast<dev_t>(attributes.device);
   result.st_size = static_cast<off_t>(attributes.size);
   result.st_blocks = static_cast<blkcnt_t>((attributes.allocated + kSector - 1) / kSector);
   result.st_mtim = result.st_ctim = result.st_atim = ToTimespec(attributes.mtime);

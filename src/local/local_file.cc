@@ -16,7 +16,9 @@ FileType TypeOf(mode_t mode) {
   if (S_ISREG(mode)) return FileType::kRegular;
   if (S_ISDIR(mode)) return FileType::kDirectory;
   if (S_ISLNK(mode)) return FileType::kSymlink;
-  return FileType::kOther;
+  if (S_ISCHR(mode)) return FileType::kCharacterDevice;
+  if (S_ISBLK(mode)) return FileType::kBlockDevice;
+  return S_ISFIFO(mode) ? FileType::kFifo : FileType::kSocket;
 }
 
 WallTime ToWallTime(const timespec& time) {
@@ -33,7 +35,8 @@ FileAttributes LocalAttributes(const struct stat& status) {
           .size = static_cast<uint64_t>(status.st_size),
           .allocated = static_cast<uint64_t>(status.st_blocks) * kStatBlock,
           .mtime = ToWallTime(status.st_mtim),
-          .mode = status.st_mode & 07777U};
+          .mode = status.st_mode & 07777U,
+          .device = status.st_rdev};
 }
 
 LocalFile::LocalFile(UniqueFd fd, Entry entry, Metrics* metrics)

@@ -184,7 +184,7 @@ Entry LocalSource::MakeEntry(const std::string& path, const struct stat& status)
   const FileType type = entry.attributes.type;
   if (type != FileType::kDirectory) entry.version = LocalVersion(status);
   if (type == FileType::kSymlink) entry.enterable = resolver_.IsEnterable(path);
-  if (type == FileType::kOther) {
+  if (type != FileType::kRegular && type != FileType::kDirectory && type != FileType::kSymlink) {
     entry.readable = false;
     entry.reason = "neither a file nor a directory nor a link: shown, and never opened";
   }

@@ -9,6 +9,7 @@ import errno
 import mmap
 import os
 import pathlib
+import socket
 import stat
 import subprocess
 import sys
@@ -51,6 +52,10 @@ def make_special_files(root):
     os.symlink("deep/level-0", root / "dir-link")
     os.symlink("x" * 4000, root / "long-link")
     os.mkfifo(root / "fifo")
+    os.mknod(root / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    os.mknod(root / "loop", 0o600 | stat.S_IFBLK, os.makedev(7, 200))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(root / "socket"))
     os.utime(root / "size-0", ns=(1_000_000_000_123_456_789, 1_234_567_890_987_654_321))
     os.utime(root / "size-1", ns=(0, 0))
     with open(root / "sparse", "wb") as file:
@@ -95,7 +100,7 @@ def outcome(function, *arguments, **keywords):
 def attributes(path, follow):
     found = os.stat(path, follow_symlinks=follow)
     kind = stat.S_IFMT(found.st_mode)
-    shared = (kind, found.st_mtime_ns)
+    shared = (kind, found.st_mtime_ns, found.st_rdev)
     if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):
         shared += (stat.S_IMODE(found.st_mode) & 0o555,)
     return shared + (found.st_size,) if not stat.S_ISDIR(found.st_mode) else shared
@@ -174,6 +179,10 @@ class Parity(unittest.TestCase):
     def test_a_fifo_is_shown_and_never_opened(self):
         self.assertFalse(stat.S_IFMT(os.lstat(self.overlay.path / "fifo").st_mode) in (stat.S_IFREG, stat.S_IFDIR))
         self.assertIn(outcome(open_with, self.overlay.path / "fifo", os.O_RDONLY | os.O_NONBLOCK), ("ENXIO", "ENOTSUP"))
+
+    def test_devices_and_sockets_are_shown_and_never_opened(self):
+        for name, error in (("null", "EACCES"), ("loop", "EACCES"), ("socket", "ENXIO")):
+            self.assertEqual(outcome(open_with, self.overlay.path / name, os.O_RDONLY | os.O_NONBLOCK), error)
 
     def test_link_count_is_one(self):
         self.assertEqual(os.stat(self.overlay.path / "hard-link").st_nlink, 1)

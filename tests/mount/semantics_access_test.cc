@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// docs/semantics.md: what programs may do with files of the mount (rows 21 and 22).
+// docs/semantics.md: what programs may do with files of the mount (rows 21 to 23).
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <utime.h>
 
@@ -113,6 +115,29 @@ TEST_F(Semantics, Row22_LocksAndEveryWayOfReadingWork) {
                               At(name), sandbox().dir().Write("expected", bytes)});
     EXPECT_EQ(mapped.exit_code, 0) << mapped.err;
   }
+}
+
+TEST_F(Semantics, Row23_SocketsAndDevicesAreShownAndNeverOpened) {
+  ASSERT_EQ(::mknod((LocalDirectory() + "/socket").c_str(), S_IFSOCK | 0644, 0), 0);
+  ASSERT_EQ(::mknod((LocalDirectory() + "/null").c_str(), S_IFCHR | 0666, makedev(1, 3)), 0);
+  ASSERT_EQ(::mknod((LocalDirectory() + "/disk").c_str(), S_IFBLK | 0600, makedev(7, 200)), 0);
+  MountBoth();
+  const auto expect = [&](const char* name, mode_t type, int error) {
+    EXPECT_EQ(StatOf(At(name)).st_mode & S_IFMT, type) << name;
+    EXPECT_EQ(ErrorOfOpenFor(At(name), O_RDONLY), error) << name;
+  };
+  expect("socket", S_IFSOCK, ENXIO);
+  expect("null", S_IFCHR, EACCES);
+  expect("disk", S_IFBLK, EACCES);
+  EXPECT_EQ(StatOf(At("null")).st_rdev, makedev(1, 3));
+}
+
+TEST_F(Semantics, Row23_AFifoShowsAsASocketAndNobodyWaitsForAWriter) {
+  ASSERT_EQ(::mkfifo((LocalDirectory() + "/fifo").c_str(), 0644), 0);
+  MountBoth();
+  EXPECT_EQ(StatOf(At("fifo")).st_mode & S_IFMT, static_cast<mode_t>(S_IFSOCK));
+  EXPECT_EQ(ErrorOfOpenFor(At("fifo"), O_RDONLY), ENXIO);
+  EXPECT_EQ(mount().Resolve("fifo").at("type"), "fifo");
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ class MemoryFileSource final : public FileSource, public CallFaults {
   void AddSymlink(const std::string& path, std::string target) {
     AddNode(path, {.type = FileType::kSymlink, .bytes = std::move(target), .version = "link"});
   }
-  void AddOther(const std::string& path) { AddNode(path, {.type = FileType::kOther, .version = "other"}); }
+  void AddFifo(const std::string& path) { AddNode(path, {.type = FileType::kFifo, .version = "fifo"}); }
 
   // The name and all below it.
   void Remove(const std::string& path) {

@@ -159,7 +159,7 @@ TEST_F(LocalSourceTest, FifosAreShownAndNeverOpened) {
   ASSERT_EQ(::mkfifo((dir_ / "fifo").c_str(), 0600), 0);
   auto source = Open();
   const Entry entry = *source->Lookup("fifo", {});
-  EXPECT_EQ(entry.attributes.type, FileType::kOther);
+  EXPECT_EQ(entry.attributes.type, FileType::kFifo);
   EXPECT_FALSE(entry.readable);
   EXPECT_EQ(source->Open(entry, {}).error().code, ErrorCode::kUnsupported);
   EXPECT_EQ((*source->List("", {}))->entries.size(), 1U);
