@@ -154,6 +154,9 @@ class FileSource {
   // What was last known of a path, without asking anyone and however old; nothing where the source keeps no memory.
   virtual std::optional<Entry> LastKnown(std::string_view path) const = 0;
 
+  // How long ago the source learned what it says of a path now; nothing where it looks each time, or was never asked.
+  virtual std::optional<Duration> AnswerAge(std::string_view) const { return std::nullopt; }
+
   virtual CacheShare GetCacheShare(const Entry& entry) const = 0;
 
   // Names of the extended attributes that the file itself carries, and one of their values (kNotFound: no such one).

@@ -43,6 +43,9 @@ class ObjectCatalog {
   virtual std::optional<CatalogEntry> LastKnown(std::string_view path) const = 0;
   virtual std::shared_ptr<const CatalogListing> LastKnownListing(std::string_view path) const = 0;
 
+  // When the store last told what Find says of a path, absence included; nothing where it never did.
+  virtual std::optional<TimePoint> LearnedAt(std::string_view) const { return std::nullopt; }
+
   // Told by a reader that the store no longer has this version: forget it, so that the next Find asks.
   virtual void Forget(std::string_view path) = 0;
 

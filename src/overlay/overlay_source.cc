@@ -86,8 +86,20 @@ Result<Explanation> OverlaySource::Explain(std::string_view path, const CallCont
   LookupWalk walk(stack_, outages_, path, context);
   auto entry = walk.Run();
   std::vector<LayerVerdict> verdicts = walk.TakeVerdicts();
+  AddAges(path, verdicts);
   if (!entry) return WithVerdicts(entry.error(), verdicts);
   return Explanation{.entry = *std::move(entry), .layers = std::move(verdicts)};
+}
+
+// An answer of the past has an age; a refusal is of now.
+void OverlaySource::AddAges(std::string_view path, std::vector<LayerVerdict>& verdicts) const {
+  for (const Layer& layer : stack_.layers) {
+    LayerVerdict& verdict = verdicts[static_cast<size_t>(layer.index())];
+    const bool has_answered = verdict.answer == "yes" || verdict.answer == "no";
+    if (!has_answered || layer.Place(path) != Placement::kWithin) continue;
+    const auto age = layer.source().AnswerAge(layer.Inner(path));
+    if (age) verdict.age_s = std::chrono::duration<double>(*age).count();
+  }
 }
 
 Result<ListingPtr> OverlaySource::List(std::string_view path, const CallContext& context) {

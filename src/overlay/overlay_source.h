@@ -56,6 +56,7 @@ class OverlaySource final : public FileSource {
  private:
   // The layer whose source knows the entry; null for directories that exist by the configuration alone.
   const Layer* LayerOf(const Entry& entry) const;
+  void AddAges(std::string_view path, std::vector<LayerVerdict>& verdicts) const;
 
   LayerStack stack_;  // Constant after construction.
   OutageLog outages_;

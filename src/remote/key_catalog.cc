@@ -206,6 +206,15 @@ std::shared_ptr<const CatalogListing> KeyCatalog::LastKnownListing(std::string_v
   return memory_ == nullptr ? nullptr : memory_->RecallListing(scope_, path);
 }
 
+// As in Known: what is not there, or is no directory, also speaks for what would be below it.
+std::optional<TimePoint> KeyCatalog::LearnedAt(std::string_view path) const {
+  if (const auto verdict = cache_.Find(path)) {
+    if (verdict->learned_at != TimePoint::min()) return verdict->learned_at;
+    return std::nullopt;
+  }
+  return path.empty() ? std::nullopt : LearnedAt(ParentPath(path));
+}
+
 void KeyCatalog::Forget(std::string_view path) { cache_.Forget(path); }
 
 std::string KeyCatalog::Describe(std::string_view path) const {

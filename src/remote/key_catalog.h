@@ -51,6 +51,7 @@ class KeyCatalog final : public ObjectCatalog {
   Result<std::shared_ptr<const CatalogListing>> List(std::string_view path, const CallContext& context) override;
   std::optional<CatalogEntry> LastKnown(std::string_view path) const override;
   std::shared_ptr<const CatalogListing> LastKnownListing(std::string_view path) const override;
+  std::optional<TimePoint> LearnedAt(std::string_view path) const override;
   void Forget(std::string_view path) override;
   std::string Describe(std::string_view path) const override;
 

@@ -168,6 +168,12 @@ std::optional<Entry> ObjectSource::LastKnown(std::string_view path) const {
   return MakeEntry(std::string(path), *known);
 }
 
+std::optional<Duration> ObjectSource::AnswerAge(std::string_view path) const {
+  const auto learned_at = catalog_.LearnedAt(path);
+  if (!learned_at) return std::nullopt;
+  return clock_.Now() - *learned_at;
+}
+
 CacheShare ObjectSource::GetCacheShare(const Entry& entry) const {
   const ObjectMetadata* const object = ObjectOf(entry);
   if (object == nullptr) return {};

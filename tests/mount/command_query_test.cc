@@ -100,6 +100,21 @@ TEST_F(Query, APrefixIsADirectoryAndAKeyIsListedAlone) {
   EXPECT_THAT(cat.err, HasSubstr("s3overlay ls " + S3Layer()));
 }
 
+TEST_F(Query, ResolveTellsHowOldAnAnswerIs) {
+  Put("a", "in S3");
+  WriteLocal("local", "local");
+  MountBoth({"--metadata-ttl", "60s", "--negative-ttl", "60s"});
+  const auto age = [&](const char* name) { return mount().Resolve(name).at("layers")[0].at("age_s"); };
+  for (const char* const name : {"a", "local"}) {
+    ASSERT_TRUE(age(name).is_number()) << name;
+    const double before = age(name);
+    EXPECT_TRUE(Eventually([&] { return age(name) > before + 0.05; })) << name << ": it does not grow";
+  }
+  const auto layers = mount().Resolve("local").at("layers");
+  EXPECT_EQ(layers[0].at("answer"), "no");
+  EXPECT_TRUE(layers[1].at("age_s").is_null()) << "a local directory is looked at each time";
+}
+
 TEST_F(Query, WhatIsNotThereIsExitCode4AndARefusal7) {
   for (const char* const command : {"resolve", "cat"}) {
     EXPECT_EQ(sandbox().Run({command, SourceOf("missing")}).exit_code, 4) << command;
