@@ -73,12 +73,6 @@ TEST_F(StoreAccess, ACertificateThatIsNotTrustedIsRefusedAtOnce) {
   }
 }
 
-TEST_F(StoreAccess, AnyCertificateDoesWhereThatIsAskedForInSoManyWords) {
-  Put("a", "in S3");
-  MountStore({"--endpoint", endpoint(), "--no-verify-tls"});
-  EXPECT_TRUE(Holds(At("a"), "in S3"));
-}
-
 TEST_F(StoreAccess, TheBucketInTheHostsName) {
   Put("dir/odd key+%~(1)", "virtual");
   MountStore({"--endpoint", "http://s3.localhost" + PortOf(proxy().url()), "--addressing", "virtual"});
