@@ -15,6 +15,8 @@ namespace {
 // the program as ESTALE. How long the mount remembers that it refused.
 constexpr std::chrono::seconds kRefusalIsRemembered{11};
 
+constexpr std::chrono::milliseconds kNamesHave{4900};
+
 Verdict Dishonest(int error, std::string_view why) { return fmt::format("{}, {}", ::strerrorname_np(error), why); }
 
 }  // namespace
@@ -54,6 +56,8 @@ Verdict HistoryJudge::OnOpenError(uint16_t path, int error, const Attempt& attem
   const TimeSpan lately{.begin = attempt.time.begin - kRefusalIsRemembered, .end = attempt.time.end};
   const bool flaps = world_.ObjectOf(path).MayHaveChangedIn(lately) || world_.LocalOf(path).MayHaveChangedIn(lately);
   if (error == ESTALE && flaps) return std::nullopt;
+  // Names have 5 seconds, whatever the options say: a machine that has no time for us is no fault of the mount.
+  if (error == ETIMEDOUT && attempt.time.end - attempt.time.begin > kNamesHave) return std::nullopt;
   return Dishonest(error, "and nothing was wrong with the store");
 }
 
@@ -83,6 +87,39 @@ Verdict HistoryJudge::OnStatus(uint16_t path, uint64_t size, const Attempt& atte
   });
   if (may_be_local && fits_local) return std::nullopt;
   return fmt::format("stat says {} bytes; {}", size, DescribePossible(path, attempt));
+}
+
+bool HistoryJudge::MustBeThere(uint16_t path, const Attempt& attempt) const {
+  const TimeSpan window = Window(attempt);
+  return !world_.ObjectOf(path).WasPossible(kAbsent, window) || !world_.LocalOf(path).WasPossible(kAbsent, window);
+}
+
+bool HistoryJudge::CannotBeThere(uint16_t path, const Attempt& attempt) const {
+  const TimeSpan window = Window(attempt);
+  const std::vector<uint16_t> nothing = {kAbsent};
+  return world_.ObjectOf(path).PossibleIn(window) == nothing && world_.LocalOf(path).PossibleIn(window) == nothing;
+}
+
+Verdict HistoryJudge::OnListed(const std::string& directory, const std::vector<std::string>& names,
+                               const Attempt& attempt) const {
+  if (attempt.episode.kind() != Episode::kCalm) return std::nullopt;
+  for (uint16_t path = 0; path < plan_.count(); ++path) {
+    if (plan_.DirectoryOf(path) != directory) continue;
+    const bool is_listed = std::binary_search(names.begin(), names.end(), plan_.NameOf(path));
+    if (is_listed ? !CannotBeThere(path, attempt) : !MustBeThere(path, attempt)) continue;
+    return fmt::format("the listing of /{} {} {}; {}", directory, is_listed ? "has" : "lacks", plan_.NameOf(path),
+                       DescribePossible(path, attempt));
+  }
+  return std::nullopt;
+}
+
+// The local directories are always there.
+Verdict HistoryJudge::OnListError(const std::string& directory, int error, const Attempt& attempt) const {
+  if (!IsHonest(error)) return Dishonest(error, "which is no honest error");
+  const bool is_down = attempt.episode.kind() == Episode::kDown;
+  const bool must_work = attempt.episode.kind() == Episode::kCalm && options_.calm_is_strict;
+  if (is_down || (!must_work && error != ENOENT)) return std::nullopt;
+  return Dishonest(error, fmt::format("and the directory /{} is there", directory));
 }
 
 Verdict HistoryJudge::OnReadError(const HandleCheck& handle, int error, const Attempt& opened,

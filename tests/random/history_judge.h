@@ -28,6 +28,9 @@ class HistoryJudge final : public Judge {
   Verdict OnOpenError(uint16_t path, int error, const Attempt& attempt) const override;
   Verdict OnOpened(const Version& version, const Attempt& attempt) const override;
   Verdict OnStatus(uint16_t path, uint64_t size, const Attempt& attempt) const override;
+  Verdict OnListed(const std::string& directory, const std::vector<std::string>& names,
+                   const Attempt& attempt) const override;
+  Verdict OnListError(const std::string& directory, int error, const Attempt& attempt) const override;
   Verdict OnReadError(const HandleCheck& handle, int error, const Attempt& opened,
                       const Attempt& attempt) const override;
 
@@ -36,6 +39,8 @@ class HistoryJudge final : public Judge {
   TimeSpan Window(const Attempt& attempt) const;
   TimeSpan FallbackWindow(const Attempt& attempt) const;
   bool MayBeAbsent(uint16_t path, const Attempt& attempt) const;
+  bool MustBeThere(uint16_t path, const Attempt& attempt) const;
+  bool CannotBeThere(uint16_t path, const Attempt& attempt) const;
   std::string DescribePossible(uint16_t path, const Attempt& attempt) const;
 
   const FilePlan& plan_;

@@ -34,6 +34,10 @@ bool IsHonest(int error) {
 
 Verdict LenientJudge::OnOpenError(uint16_t, int error, const Attempt&) const { return DishonestUnlessListed(error); }
 
+Verdict LenientJudge::OnListError(const std::string&, int error, const Attempt&) const {
+  return DishonestUnlessListed(error);
+}
+
 Verdict LenientJudge::OnReadError(const HandleCheck&, int error, const Attempt&, const Attempt&) const {
   return DishonestUnlessListed(error);
 }

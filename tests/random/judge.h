@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "random/file_history.h"
 #include "random/handle_check.h"
@@ -43,6 +45,10 @@ class Judge {
   // Which version an open gave; known only when a byte has been read.
   virtual Verdict OnOpened(const Version& version, const Attempt& attempt) const = 0;
   virtual Verdict OnStatus(uint16_t path, uint64_t size, const Attempt& attempt) const = 0;
+  // The names of a directory ("" is the root), sorted.
+  virtual Verdict OnListed(const std::string& directory, const std::vector<std::string>& names,
+                           const Attempt& attempt) const = 0;
+  virtual Verdict OnListError(const std::string& directory, int error, const Attempt& attempt) const = 0;
   // Of a handle: its version where that is known, and the attempt that opened it.
   virtual Verdict OnReadError(const HandleCheck& handle, int error, const Attempt& opened,
                               const Attempt& attempt) const = 0;
@@ -55,6 +61,10 @@ class LenientJudge final : public Judge {
   Verdict OnOpenError(uint16_t path, int error, const Attempt& attempt) const override;
   Verdict OnOpened(const Version&, const Attempt&) const override { return std::nullopt; }
   Verdict OnStatus(uint16_t, uint64_t, const Attempt&) const override { return std::nullopt; }
+  Verdict OnListed(const std::string&, const std::vector<std::string>&, const Attempt&) const override {
+    return std::nullopt;
+  }
+  Verdict OnListError(const std::string& directory, int error, const Attempt& attempt) const override;
   Verdict OnReadError(const HandleCheck& handle, int error, const Attempt& opened,
                       const Attempt& attempt) const override;
 };

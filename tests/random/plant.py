@@ -9,8 +9,9 @@ Usage: plant.py [--work DIR] [--seed N] NAME...     plant each of these (see pla
 Needs the test server in the environment (scripts/s3-server.sh env). The copy and its build stay in DIR (default:
 build-plants below the sources), so that each plant compiles little. Exit code 0 when every plant was seen.
 
-A plant is a file: what it breaks, a line "seconds: N" (how long the run may take to see it), then edits, each one
-"--- FILE", the text that stands there exactly once, "=== ", and the text that takes its place.
+A plant is a file: what it breaks, a line "seconds: N" (how long the run may take to see it), a line "finds: REGEX" (what
+it has to say then), and edits, each one "--- FILE", the text that stands there exactly once, "=== ", and the text that
+takes its place.
 """
 import argparse
 import os
@@ -36,10 +37,12 @@ class Plant:
         if not path.exists():
             raise Failure(f"{name}: there is no {path.relative_to(ROOT)}")
         head, _, edits = path.read_text().partition("\n--- ")
-        seconds = re.search(r"^seconds: (\d+)$", head, re.MULTILINE)
+        facts = dict(re.findall(r"^(seconds|finds): (.+)$", head, re.MULTILINE))
+        if len(facts) != 2:
+            raise Failure(f"{name}: it must say how many seconds it takes, and what is found")
         self.name = name
-        self.summary = head.splitlines()[0]
-        self.seconds = int(seconds.group(1)) if seconds else 60
+        self.seconds = int(facts["seconds"])
+        self.finds = re.compile(facts["finds"])
         self.edits = EDIT.findall("--- " + edits)
         if not self.edits:
             raise Failure(f"{name}: no edits in it")
@@ -99,7 +102,10 @@ def run_planted(plant, work, seed):
         raise Failure("the run was skipped: no S3 server in the environment")
     if done.returncode == 0 or RED not in output:
         raise Failure(f"{plant.name} was NOT seen in {plant.seconds} s; the run's output is in {work}/{plant.name}.log")
-    return time.monotonic() - start, output
+    finding = first_finding(output)
+    if not plant.finds.search(finding):
+        raise Failure(f"{plant.name}: something else was found, see {work}/{plant.name}.log: {finding}")
+    return time.monotonic() - start, finding
 
 
 def first_finding(output):
@@ -112,8 +118,8 @@ def prove(plant, work, seed):
     for file, text in plant.texts().items():
         write_if_changed(work / file, text.encode())
     build(work)
-    seconds, output = run_planted(plant, work, seed)
-    print(f"{plant.name}: red after {seconds:.0f} s: {first_finding(output)[:300]}", flush=True)
+    seconds, finding = run_planted(plant, work, seed)
+    print(f"{plant.name}: red after {seconds:.0f} s: {finding[:300]}", flush=True)
 
 
 def main():

@@ -135,7 +135,7 @@ void RandomRun::Run() {
   const auto start = steady_clock::now();
   end_ = start + seconds(seconds_);
   StartReaders();
-  while (!IsOver()) RunEpisode(Below(2) == 0 ? Episode::kRough : Episode::kCalm);
+  while (!IsOver()) RunEpisode(Below(5) < 3 ? Episode::kRough : Episode::kCalm);
   threads_.clear();
   EndProcesses();
   // What was killed last is still mounted.
@@ -216,7 +216,7 @@ MountOptions RandomRun::RandomMount(Episode::Kind kind) {
                        "--layer",        LocalDirectory(),
                        "--log-level",    "info",
                        "--memory-limit", kMemory.at(Below(kMemory.size())),
-                       "--op-timeout",   kind == Episode::kRough ? "3s" : "10s"};
+                       "--op-timeout",   kind == Episode::kRough ? "3s" : "30s"};
   if (options.cache) {
     options.arguments.insert(options.arguments.end(), {"--cache-size", kCaches.at(Below(kCaches.size()))});
   }
@@ -233,7 +233,7 @@ void RandomRun::EndDaemon() {
   mount().Forget();
   ::kill(pid, is_killed ? SIGKILL : SIGTERM);
   if (!Eventually([&] { return sandbox().FindDaemons().empty(); })) findings_.Report("the daemon would not end");
-  if (is_killed && Below(2) == 0) weather_->DamageCache();
+  if (is_killed && Below(4) != 0) weather_->DamageCache();
 }
 
 // A process that found something has ended.

@@ -23,7 +23,7 @@ constexpr size_t kPage = 4096;
 constexpr size_t kMostFiles = 5;
 constexpr size_t kMostMappings = 3;
 constexpr size_t kMostOfMapping = 4 << 20;  // Bytes that are read of one at once.
-constexpr double kLongestOperation = 40;    // Seconds. Far beyond every time-out of the mount: it hangs.
+constexpr double kLongestOperation = 120;   // Seconds. Far beyond every time-out of the mount: it hangs.
 
 std::string ErrorName(int error) { return error == 0 ? "ok" : ::strerrorname_np(error); }
 
@@ -46,7 +46,8 @@ void Reader::Step() {
   if (dice < 74) return Read();
   if (dice < 81) return Map();
   if (dice < 87) return ReadMapping();
-  if (dice < 91) return Status();
+  if (dice < 90) return Status();
+  if (dice < 91) return List();
   if (dice < 95) return CheckFacts();
   if (dice < 97) return Reopen();
   DropPages();
@@ -253,6 +254,18 @@ void Reader::Status() {
   Note(path, fmt::format("stat: {}, {} bytes", ErrorName(error), error == 0 ? status.st_size : -1));
   Report(path, error != 0 ? setting_.judge.OnOpenError(path, error, attempt)
                           : setting_.judge.OnStatus(path, static_cast<uint64_t>(status.st_size), attempt));
+}
+
+// The directory of a random path.
+void Reader::List() {
+  const auto path = static_cast<uint16_t>(Below(setting_.plan.count()));
+  const std::string directory = setting_.plan.DirectoryOf(path);
+  Attempt attempt = Begin();
+  const DirectoryReading listed = ReadNames(setting_.mountpoint + "/" + directory);
+  End(attempt);
+  Note(path, fmt::format("list /{}: {} names, {}", directory, listed.names.size(), ErrorName(listed.error)));
+  Report(path, listed.error != 0 ? setting_.judge.OnListError(directory, listed.error, attempt)
+                                 : setting_.judge.OnListed(directory, listed.names, attempt));
 }
 
 // The kernel lets go of what it keeps of that file, so that the daemon is asked again.

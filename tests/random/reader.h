@@ -84,6 +84,7 @@ class Reader {
   void Map();
   void ReadMapping();
   void Status();
+  void List();
   void CheckFacts();
   void DropPages();
 

@@ -13,7 +13,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <new>
+#include <system_error>
 #include <utility>
 
 namespace s3overlay::testing {
@@ -111,7 +113,8 @@ size_t CopyUntilBusError(const std::byte* from, std::byte* to, size_t size) {
   bus_error_exit = &exit;
   if (sigsetjmp(exit, 1) == 0) {
     while (done < size) {
-      const size_t piece = std::min<size_t>(kPage, size - done);
+      const size_t left_of_page = kPage - reinterpret_cast<uintptr_t>(from + done) % kPage;
+      const size_t piece = std::min<size_t>(left_of_page, size - done);
       CopyPage(reinterpret_cast<const char*>(from + done), reinterpret_cast<char*>(to + done), piece);
       done = done + piece;
     }
@@ -141,6 +144,18 @@ Reading ReadBytes(int fd, uint64_t offset, size_t size, ReadWay way, uint64_t fi
   const Mapping mapping(fd, file_size, way == ReadWay::kMmapShared);
   if (!mapping.is_valid()) return {.bytes = {}, .error = errno};
   return mapping.Read(offset, std::min<uint64_t>(size, file_size - offset));
+}
+
+DirectoryReading ReadNames(const std::string& directory) {
+  DirectoryReading reading;
+  std::error_code problem;
+  for (std::filesystem::directory_iterator entry(directory, problem), end; !problem && entry != end;) {
+    reading.names.push_back(entry->path().filename());
+    entry.increment(problem);
+  }
+  reading.error = problem.value();
+  std::sort(reading.names.begin(), reading.names.end());
+  return reading;
 }
 
 Mapping::Mapping(int fd, uint64_t size, bool is_shared) : size_(size) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,13 @@ struct Reading {
 // Reads until `size` bytes are there, an error or the end comes. Mappings are made to `file_size`, the size that the
 // program was told, and read up to there.
 Reading ReadBytes(int fd, uint64_t offset, size_t size, ReadWay way, uint64_t file_size);
+
+// The names of a directory, sorted, or the errno of listing it.
+struct DirectoryReading {
+  std::vector<std::string> names;
+  int error = 0;
+};
+DirectoryReading ReadNames(const std::string& directory);
 
 // A mapping of a file that may be closed meanwhile.
 class Mapping {

@@ -96,6 +96,13 @@ FilePlan::FilePlan(uint64_t seed)
           {"large.safetensors", Sizes::kLarge, 0},
       }) {}
 
+std::string FilePlan::DirectoryOf(uint16_t path) const {
+  const size_t slash = PathOf(path).rfind('/');
+  return slash == std::string::npos ? "" : PathOf(path).substr(0, slash);
+}
+
+std::string FilePlan::NameOf(uint16_t path) const { return PathOf(path).substr(PathOf(path).rfind('/') + 1); }
+
 uint64_t FilePlan::SizeOf(const Version& version) const {
   const File& file = files_.at(version.path);
   std::seed_seq seeds{seed_, uint64_t{version.path}, uint64_t{version.number}, uint64_t{version.local}};

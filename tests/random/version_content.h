@@ -32,6 +32,9 @@ class FilePlan {
 
   uint16_t count() const { return static_cast<uint16_t>(files_.size()); }
   const std::string& PathOf(uint16_t path) const { return files_.at(path).path; }
+  // The two parts of a path; "" is the root.
+  std::string DirectoryOf(uint16_t path) const;
+  std::string NameOf(uint16_t path) const;
   uint64_t SizeOf(const Version& version) const;
   std::string ContentOf(const Version& version) const;
 

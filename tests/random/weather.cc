@@ -119,18 +119,18 @@ Weather::Weather(FaultProxy& proxy, Sandbox& sandbox, Findings& findings, std::m
     : proxy_(proxy), sandbox_(sandbox), findings_(findings), random_(random) {}
 
 void Weather::Blow() {
-  if (Below(4) == 0) {
+  if (Below(8) == 0) {
     const std::array<FaultProxy::Store, 3> ways = {FaultProxy::Store::kRefused, FaultProxy::Store::kHangsUp,
                                                    FaultProxy::Store::kSilent};
     const size_t way = Below(ways.size());
     findings_.NoteAll("weather", fmt::format("the store is away, way {}", way));
     proxy_.SetStore(ways.at(way));
   } else {
-    for (uint64_t rules = 1 + Below(3); rules > 0; --rules) proxy_.AddRule(RandomRule());
+    for (uint64_t rules = 1 + Below(4); rules > 0; --rules) proxy_.AddRule(RandomRule());
   }
-  std::this_thread::sleep_for(milliseconds(200 + Below(1800)));
+  std::this_thread::sleep_for(milliseconds(Below(4) == 0 ? Below(2500) : Below(600)));
   Clear();
-  std::this_thread::sleep_for(milliseconds(Below(600)));
+  std::this_thread::sleep_for(milliseconds(Below(400)));
   proxy_.Release();  // What met the fault just before its end.
 }
 
@@ -144,7 +144,8 @@ void Weather::Clear() {
 FaultRule Weather::RandomRule() {
   const std::array<const char*, 4> operations = {"GET", "GET", "", "LIST"};
   FaultRule rule{.operation = operations.at(Below(operations.size())), .fault = RandomFault()};
-  if (Below(2) == 0) rule.count = static_cast<int>(1 + Below(20));
+  // The first rule that matches is the one: mostly it is used up soon, and the next one has its turn.
+  if (Below(4) != 0) rule.count = static_cast<int>(1 + Below(8));
   return rule;
 }
 
@@ -169,7 +170,7 @@ Fault Weather::RandomFault() {
        {"403 Forbidden", "AccessDenied"}}};
   Fault fault;
   const uint64_t dice = Below(10);
-  if (dice < 4) {
+  if (dice < 5) {
     const NamedRewrite& rewrite = kRewrites.at(Below(kRewrites.size()));
     findings_.NoteAll("weather", rewrite.name);
     fault.rewrite = rewrite.rewrite;

@@ -10,6 +10,7 @@ namespace s3overlay::testing {
 namespace {
 
 constexpr uint64_t kLargeSize = 8 << 20;  // Such objects are written seldom.
+constexpr double kSlow = 2;               // Seconds: worth a note, where something timed out.
 
 }  // namespace
 
@@ -50,11 +51,14 @@ void World::SetObject(uint16_t path, uint16_t number) {
   const Version version{.path = path, .number = number};
   findings_.Note(path, "store", number == kAbsent ? "deletes the object" : "gets " + Describe(version));
   const std::string content = number == kAbsent ? "" : plan_.ContentOf(version);
+  const auto begin = std::chrono::steady_clock::now();
   history.BeginChange(number);
   if (number == kAbsent) places_.bucket.Delete(key);
   if (number != kAbsent) places_.bucket.Put(key, content);
   history.EndChange();
   findings_.Note(path, "store", "has done so");
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  if (took.count() > kSlow) findings_.NoteAll("store", fmt::format("took {:.1f} s to change an object", took.count()));
 }
 
 // A live file is not pinned: it is replaced as a whole, never written into.
