@@ -40,8 +40,6 @@ Result<void> Filesystem::OpenAgain(Request& request, const NodePtr& node, fuse_f
   if (!entry) return entry.error();
   Result<std::shared_ptr<OpenFile>> opened = source_.Open(*entry, context);
   if (!opened) return opened.error();
-  // Attributes alone: to ask for pages from within a request could wait for ourselves.
-  if (session_ != nullptr) fuse_lowlevel_notify_inval_inode(session_, node->id(), -1, 0);
   return ReplyOpened(request, node, {*std::move(opened), std::make_shared<const Entry>(*std::move(entry))}, file);
 }
 
@@ -53,8 +51,10 @@ Result<void> Filesystem::ReplyOpened(Request& request, const NodePtr& node, Open
   if (!node->AddOpenFile(handle->file, *opened.entry)) {
     return Error{ErrorCode::kVersionGone, "another version of it is open"};
   }
-  // Past the page cache, whose pages and size may still be those of the version before.
+  // Past the page cache, whose pages may still be those of the version before; and so may the attributes that the
+  // kernel knows. Those alone: to invalidate pages from within a request could wait for ourselves.
   file.direct_io = node->shows_other() ? 1 : 0;
+  if (file.direct_io) fuse_lowlevel_notify_inval_inode(session_, node->id(), -1, 0);
   handle->mode = file.direct_io ? HandleMode::kDirect
                                 : passthrough_.Acquire(request, node->id(), node->passthrough(), *handle->file, &file);
   // Pages of one version are good for every handle of its node; those of a live file only as long as it does not
