@@ -15,8 +15,14 @@ namespace s3overlay {
 uint64_t Hash64(std::string_view text);
 uint64_t Hash64(std::span<const std::byte> bytes);
 
-// XXH3-64 as 16 and XXH3-128 as 32 lower-case hexadecimal digits.
+// XXH3-64 as 16 lower-case hexadecimal digits.
 std::string Hash64Hex(std::string_view text);
-std::string Hash128Hex(std::string_view text);
+
+// XXH3-128.
+struct Digest128 {
+  uint64_t high = 0;
+  uint64_t low = 0;
+};
+Digest128 Hash128(std::string_view text);
 
 }  // namespace s3overlay

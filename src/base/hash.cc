@@ -12,9 +12,9 @@ uint64_t Hash64(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.dat
 
 std::string Hash64Hex(std::string_view text) { return fmt::format("{:016x}", Hash64(text)); }
 
-std::string Hash128Hex(std::string_view text) {
+Digest128 Hash128(std::string_view text) {
   const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  return {.high = hash.high64, .low = hash.low64};
 }
 
 }  // namespace s3overlay

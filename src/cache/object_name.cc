@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "s3overlay/hash.h"
 
@@ -22,9 +21,13 @@ std::optional<unsigned> HexDigit(char c) {
 
 bool IsLetterOrDigit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
+void AppendNumber(std::string& text, uint64_t number) {
+  for (int shift = 0; shift < 64; shift += 8) text.push_back(static_cast<char>(number >> shift));
+}
+
 void AppendField(std::string& text, std::string_view field) {
-  fmt::format_to(std::back_inserter(text), "{}:", field.size());
-  text.append(field).push_back('\n');
+  AppendNumber(text, field.size());
+  text.append(field);
 }
 
 std::string IdentityOf(const ObjectId& object) {
@@ -35,16 +38,20 @@ std::string IdentityOf(const ObjectId& object) {
   AppendField(text, object.key);
   AppendField(text, object.etag);
   AppendField(text, object.version_id);
-  fmt::format_to(std::back_inserter(text), "{}", object.size);
+  AppendNumber(text, object.size);
   if (!HasStrongEtag(object)) {
-    fmt::format_to(std::back_inserter(text), ",{}", object.last_modified.time_since_epoch().count());
+    AppendNumber(text, static_cast<uint64_t>(object.last_modified.time_since_epoch().count()));
   }
   return text;
 }
 
 }  // namespace
 
-ObjectName NameOf(const ObjectId& object) { return *ParseObjectName(Hash128Hex(IdentityOf(object))); }
+// Asked for every block that is read: no formatting on the way.
+ObjectName NameOf(const ObjectId& object) {
+  const Digest128 digest = Hash128(IdentityOf(object));
+  return {.high = digest.high, .low = digest.low};
+}
 
 std::string ToHex(const ObjectName& name) { return fmt::format("{:016x}{:016x}", name.high, name.low); }
 
