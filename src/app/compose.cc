@@ -16,8 +16,8 @@ namespace {
 constexpr int kRetries = 5;
 constexpr int kRetriesBeforeFallback = 2;
 
-// Of the memory, for blocks on their way to the cache. A network is faster than many disks: with less, what a fast reader
-// fetches is not kept, and an object that is read again and again never becomes complete.
+// Of the memory, for blocks on their way to the cache. A network is faster than many disks: with less, what a fast
+// reader fetches is not kept, and an object that is read again and again never becomes complete.
 uint64_t WriteQueueBytes(const MountConfig& config) { return config.cache.enabled ? config.memory_limit / 4 : 0; }
 
 bool IsAtOrAbove(const std::string& upper, const std::string& path) {
@@ -98,6 +98,11 @@ Result<void> RunningGraph::OpenCache(const MountConfig& config, const std::strin
   cache_ = std::move(*cache);
   DiskMetadataStoreOptions metadata_options;
   metadata_options.dir = config.cache.dir;
+  // A twentieth of the cache: what is known of objects counts against its size, too.
+  metadata_options.max_entries =
+      std::clamp<uint64_t>(config.cache.size_limit / 4096, 1000, metadata_options.max_entries);
+  metadata_options.max_queued_entries =
+      std::min<size_t>(metadata_options.max_queued_entries, metadata_options.max_entries);
   auto metadata = DiskMetadataStore::Open(std::move(metadata_options), clock_);
   if (metadata) {
     metadata_ = std::move(*metadata);

@@ -56,6 +56,12 @@ void BlockMap::Drop(uint64_t index) {
   if (std::none_of(extent->second.begin(), extent->second.end(), in_use)) extents_.erase(extent);
 }
 
+void BlockMap::Doubt() {
+  for (auto& [extent, slots] : extents_) {
+    for (BlockSlot& slot : slots) slot.checked = false;
+  }
+}
+
 bool BlockMap::IsPinned(uint64_t first, uint64_t last) const {
   for (uint64_t index = first; index < std::min(last, block_count_); ++index) {
     const BlockSlot* slot = SlotAt(index);

@@ -42,6 +42,9 @@ class BlockMap {
   void Set(uint64_t index, uint64_t checksum);
   void Drop(uint64_t index);
 
+  // Every block has to be held to its checksum again.
+  void Doubt();
+
   // A present block that is being read. Its pin may outlive its presence: it says that the bytes may not be punched.
   void Pin(uint64_t index) { ++SlotAt(index)->pins; }
   void Unpin(uint64_t index) { --SlotAt(index)->pins; }

@@ -4,14 +4,15 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <optional>
+#include <cerrno>
+#include <cstddef>
+#include <utility>
 
 #include "cache/cache_directory.h"
 #include "s3overlay/hash.h"
 #include "s3overlay/log.h"
 
 namespace s3overlay {
-namespace {
 
 // MD5 over a stream; of no use where nothing is expected, or where the library refuses it (FIPS).
 class Md5Stream {
@@ -44,26 +45,61 @@ class Md5Stream {
   bool usable_ = false;
 };
 
-}  // namespace
-
 bool BlockReader::Read(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out) {
-  const bool inside = offset_in_block <= pin.range.size && out.size() <= pin.range.size - offset_in_block;
-  const ReadOutcome outcome = inside ? ReadPart(pin, offset_in_block, out) : ReadOutcome::kFailed;
-  table_.Unpin(pin, outcome);
-  return outcome == ReadOutcome::kRead || outcome == ReadOutcome::kVerified;
+  if (offset_in_block > pin.range.size || out.size() > pin.range.size - offset_in_block) {
+    table_.Unpin(pin, ReadOutcome::kFailed);
+    return false;
+  }
+  const auto outcome = ReadAtOnce(pin, offset_in_block, out);
+  if (!outcome) return ReadFromDisk(std::move(pin), offset_in_block, out);
+  const bool still_counts = table_.Unpin(pin, *outcome);
+  return *outcome == ReadOutcome::kVerified || (*outcome == ReadOutcome::kRead && still_counts);
 }
 
-ReadOutcome BlockReader::ReadPart(BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out) {
-  if (!OpenFile(pin)) return ReadOutcome::kFailed;
+std::optional<ReadOutcome> BlockReader::ReadAtOnce(const BlockPin& pin, uint64_t offset_in_block,
+                                                   std::span<std::byte> out) {
+  if (pin.file == nullptr) return std::nullopt;
   if (pin.checked) {
-    auto read = pin.file->Read(pin.range.offset + offset_in_block, out);
-    return read ? ReadOutcome::kRead : Failed(read.error());
+    const bool read = pin.file->ReadAtOnce(pin.range.offset + offset_in_block, out) && IsUnchanged(pin);
+    return read ? std::optional(ReadOutcome::kRead) : std::nullopt;
   }
-  if (out.size() == pin.range.size) return ReadVerified(pin, out);
-  std::vector<std::byte> whole(pin.range.size);
-  const ReadOutcome outcome = ReadVerified(pin, whole);
-  if (outcome == ReadOutcome::kVerified) std::copy_n(whole.begin() + offset_in_block, out.size(), out.begin());
+  std::vector<std::byte> own(out.size() == pin.range.size ? 0 : pin.range.size);
+  const std::span<std::byte> whole = own.empty() ? out : std::span(own);
+  if (!pin.file->ReadAtOnce(pin.range.offset, whole)) return std::nullopt;
+  const ReadOutcome outcome = Verify(pin, whole);
+  if (!own.empty() && outcome == ReadOutcome::kVerified) {
+    std::copy_n(own.begin() + static_cast<std::ptrdiff_t>(offset_in_block), out.size(), out.begin());
+  }
   return outcome;
+}
+
+// Asked after the bytes were read: what happened before is seen.
+bool BlockReader::IsUnchanged(const BlockPin& pin) {
+  if (pin.file->HasLostWrites()) {
+    faults_.Note({.code = ErrorCode::kSystem, .message = "writes to a cache file were lost", .sys_errno = EIO});
+    table_.Doom(pin.object);
+    return false;
+  }
+  const auto status = pin.file->GetStatus();
+  return status && status->changed_ns == pin.changed_ns;
+}
+
+bool BlockReader::ReadFromDisk(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out) {
+  struct Job {
+    BlockPin pin;
+    std::vector<std::byte> whole;
+    ReadOutcome outcome = ReadOutcome::kFailed;
+  };
+  const uint64_t size = pin.range.size;
+  const auto job = std::make_shared<Job>(Job{.pin = std::move(pin), .whole = std::vector<std::byte>(size)});
+  const auto done = waiter_.Run([this, job] {
+    if (OpenFile(job->pin)) job->outcome = ReadVerified(job->pin, job->whole);
+    table_.Unpin(job->pin, job->outcome);
+  });
+  if (done == DiskWaiter::Outcome::kRefused) table_.Unpin(job->pin, ReadOutcome::kFailed);
+  if (done != DiskWaiter::Outcome::kDone || job->outcome != ReadOutcome::kVerified) return false;
+  std::copy_n(job->whole.begin() + static_cast<std::ptrdiff_t>(offset_in_block), out.size(), out.begin());
+  return true;
 }
 
 ReadOutcome BlockReader::Check(BlockPin pin, std::vector<std::byte>& buffer) {
@@ -73,54 +109,74 @@ ReadOutcome BlockReader::Check(BlockPin pin, std::vector<std::byte>& buffer) {
   return outcome;
 }
 
-ReadOutcome BlockReader::ReadVerified(BlockPin& pin, std::span<std::byte> whole) {
+ReadOutcome BlockReader::ReadVerified(const BlockPin& pin, std::span<std::byte> whole) {
   if (auto read = pin.file->Read(pin.range.offset, whole); !read) return Failed(read.error());
+  return Verify(pin, whole);
+}
+
+ReadOutcome BlockReader::Verify(const BlockPin& pin, std::span<const std::byte> whole) {
   if (Hash64(whole) == pin.checksum) return ReadOutcome::kVerified;
   metrics_.Add(Metric::kCacheChecksumErrors);
   log::Warning("cache: block {} of {} does not match its checksum; dropped", pin.index, ToHex(pin.object->name));
   return ReadOutcome::kDamaged;
 }
 
-CheckVerdict BlockReader::CheckWhole(const ObjectPtr& object, const std::atomic<bool>& cancelled) {
+// The file must not have been changed by anybody since its blocks were held to their checksums, nor while this goes on.
+CheckResult BlockReader::CheckWhole(const ObjectPtr& object, const std::atomic<bool>& cancelled) {
+  const std::shared_ptr<DataFile> file = OpenFile(object);
+  if (file == nullptr) return {};
+  const auto before = file->GetStatus();
+  if (!before) return {};
+  if (before->changed_ns != table_.ChangeOf(object)) table_.Doubt(object, before->changed_ns);
   Md5Stream md5(object->md5);
+  if (!CheckBlocks(object, cancelled, md5)) return {};
+  if (!md5.Matches()) return {.verdict = CheckVerdict::kRefused};
+  if (!Sync(object, *file)) return {};
+  const auto after = file->GetStatus();
+  if (!after || after->changed_ns != before->changed_ns) return {};
+  return {.verdict = CheckVerdict::kComplete, .changed_ns = after->changed_ns};
+}
+
+bool BlockReader::CheckBlocks(const ObjectPtr& object, const std::atomic<bool>& cancelled, Md5Stream& md5) {
   std::vector<std::byte> buffer;
-  std::shared_ptr<DataFile> file;
   for (uint64_t index = 0; index < object->blocks.block_count(); ++index) {
+    if (cancelled.load(std::memory_order_relaxed)) return false;
     auto pin = table_.PinForCheck(object, index);
-    if (!pin) return CheckVerdict::kFailed;
-    if (cancelled.load(std::memory_order_relaxed) || !OpenFile(*pin)) {
-      table_.Unpin(*pin, ReadOutcome::kFailed);
-      return CheckVerdict::kFailed;
-    }
-    file = pin->file;
+    if (!pin) return false;
     if (pin->checked && !object->md5) {
       table_.Unpin(*pin, ReadOutcome::kRead);
-    } else if (Check(std::move(*pin), buffer) != ReadOutcome::kVerified) {
-      return CheckVerdict::kFailed;
+      continue;
     }
+    if (Check(std::move(*pin), buffer) != ReadOutcome::kVerified) return false;
     md5.Add(buffer);
   }
-  if (!md5.Matches()) return CheckVerdict::kRefused;
-  return file != nullptr && Sync(object, *file) ? CheckVerdict::kComplete : CheckVerdict::kFailed;
+  return true;
 }
 
 // The kernel tells of a lost write once, and may read the old bytes from then on: nothing of the file is worth keeping.
 bool BlockReader::Sync(const ObjectPtr& object, DataFile& file) {
+  table_.SetSyncing(object, true);
   auto synced = file.Sync();
-  if (synced) return true;
-  faults_.Note(synced.error());
-  table_.Doom(object);
-  return false;
+  if (!synced) {
+    faults_.Note(synced.error());
+    table_.Doom(object);
+  }
+  table_.SetSyncing(object, false);
+  return synced.has_value();
 }
 
 bool BlockReader::OpenFile(BlockPin& pin) {
-  if (pin.file != nullptr) return true;
-  const ObjectPtr& object = pin.object;
+  if (pin.file == nullptr) pin.file = OpenFile(pin.object);
+  return pin.file != nullptr;
+}
+
+std::shared_ptr<DataFile> BlockReader::OpenFile(const ObjectPtr& object) {
+  if (auto file = table_.GetFile(object)) return file;
   auto opened = DataFile::Open(DataPath(dir_, object->name, object->extension), object->identity, true);
   if (opened) {
-    pin.file = std::move(*opened);
-    table_.KeepOpen(object, pin.file);
-    return true;
+    std::shared_ptr<DataFile> file = std::move(*opened);
+    table_.KeepOpen(object, file);
+    return file;
   }
   // Short of descriptors or memory says nothing about the file.
   const ErrorCode code = opened.error().code;
@@ -128,7 +184,7 @@ bool BlockReader::OpenFile(BlockPin& pin) {
     table_.Doom(object);
   }
   faults_.Note(opened.error());
-  return false;
+  return nullptr;
 }
 
 ReadOutcome BlockReader::Failed(const Error& error) {

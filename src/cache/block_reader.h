@@ -1,47 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // BlockReader: reads pinned blocks from their files, with no lock held, and holds them to their checksums: on first use
-// in this run, when a whole object is checked, and for `cache verify`. What it finds damaged leaves the cache.
+// in this run, whenever they come from the medium, when a whole object is checked, and for `cache verify`. What it
+// finds damaged leaves the cache.
+//
+// A block that was held to its checksum once is read without only as long as it lies in the kernel's memory and nobody
+// but this cache has changed the file (its ctime says so) and the kernel lost none of our writes.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "cache/disk_waiter.h"
 #include "cache/fault_log.h"
 #include "cache/object_table.h"
 #include "s3overlay/metrics.h"
 
 namespace s3overlay {
 
+class Md5Stream;
+
 // Thread-safe.
 class BlockReader {
  public:
-  BlockReader(std::string dir, ObjectTable& table, Metrics& metrics, FaultLog& faults)
-      : dir_(std::move(dir)), table_(table), metrics_(metrics), faults_(faults) {}
+  BlockReader(std::string dir, ObjectTable& table, DiskWaiter& waiter, Metrics& metrics, FaultLog& faults)
+      : dir_(std::move(dir)), table_(table), waiter_(waiter), metrics_(metrics), faults_(faults) {}
 
-  // Copies a part of the block, held to its checksum at its first use. Gives the pin back.
+  // Copies a part of the block. Gives the pin back. Waits for the disk no longer than the DiskWaiter does.
   [[nodiscard]] bool Read(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);
 
   // Reads a whole block and holds it to its checksum. Gives the pin back.
   ReadOutcome Check(BlockPin pin, std::vector<std::byte>& buffer);
 
   // Whether every block is what it should be, the whole has the MD5 that it should have, and all is on the medium.
-  CheckVerdict CheckWhole(const ObjectPtr& object, const std::atomic<bool>& cancelled);
+  CheckResult CheckWhole(const ObjectPtr& object, const std::atomic<bool>& cancelled);
 
  private:
-  ReadOutcome ReadPart(BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out);
-  ReadOutcome ReadVerified(BlockPin& pin, std::span<std::byte> whole);
+  // What lies in the kernel's memory; nothing where the disk has to be asked.
+  std::optional<ReadOutcome> ReadAtOnce(const BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out);
+  bool IsUnchanged(const BlockPin& pin);
+  bool ReadFromDisk(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);
+  ReadOutcome ReadVerified(const BlockPin& pin, std::span<std::byte> whole);
+  ReadOutcome Verify(const BlockPin& pin, std::span<const std::byte> whole);
+  bool CheckBlocks(const ObjectPtr& object, const std::atomic<bool>& cancelled, Md5Stream& md5);
   bool OpenFile(BlockPin& pin);
+  std::shared_ptr<DataFile> OpenFile(const ObjectPtr& object);
   bool Sync(const ObjectPtr& object, DataFile& file);
   ReadOutcome Failed(const Error& error);
 
   const std::string dir_;
   ObjectTable& table_;
+  DiskWaiter& waiter_;
   Metrics& metrics_;
   FaultLog& faults_;
 };

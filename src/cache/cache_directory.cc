@@ -112,7 +112,8 @@ Result<UniqueFd> TakeLock(const std::string& dir, std::string_view owner) {
                                           ReadStart(fd->get()))};
     }
     if (!IsFileAt(fd->get(), path)) continue;  // Removed between open and lock.
-    S3OVERLAY_RETURN_IF_ERROR(WriteWhole(fd->get(), fmt::format("pid {}, mountpoint {}\n", ::getpid(), owner)));
+    // For people. Where there is no room for it on the disk, the lock holds all the same.
+    (void)WriteWhole(fd->get(), fmt::format("pid {}, mountpoint {}\n", ::getpid(), owner));
     return fd;
   }
 }
@@ -162,6 +163,7 @@ bool CacheDirectory::IsOfThisFormat() const {
 }
 
 Result<void> CacheDirectory::WriteFormat() const {
+  if (!ReadFormat(path_).empty() && IsOfThisFormat()) return {};
   auto fd = OpenPrivate(path_ + "/format", 0);
   if (!fd) return fd.error();
   return WriteWhole(fd->get(), fmt::format("{}{}\n", kMark, kFormat));
@@ -173,15 +175,22 @@ Result<void> CacheDirectory::MakeParent(const ObjectName& name) const {
 
 Result<std::string> CacheDirectory::MoveToDying(const ObjectName& name, const std::string& extension) {
   const std::string from = DataPath(path_, name, extension);
-  const std::string to = fmt::format("{}/data/dying/{}.{}", path_, ToHex(name), next_dying_++);
+  std::string to;
+  do {
+    to = fmt::format("{}/data/dying/{}.{}", path_, ToHex(name), next_dying_++);
+  } while (::access(to.c_str(), F_OK) == 0);  // Of an earlier run.
   if (::rename(from.c_str(), to.c_str()) != 0) return SystemError(errno, fmt::format("rename {}", from));
   return to;
 }
 
-void CacheDirectory::RemoveDying() const {
+std::vector<CacheDirectory::DyingFile> CacheDirectory::FindDying() const {
+  std::vector<DyingFile> files;
   for (const fs::path& path : NamesIn(path_ + "/data/dying")) {
-    if (ParseObjectName(path.stem().string())) ::unlink(path.c_str());
+    struct stat attributes{};
+    if (!ParseObjectName(path.stem().string()) || ::lstat(path.c_str(), &attributes) != 0) continue;
+    files.push_back({.path = path, .allocated = static_cast<uint64_t>(attributes.st_blocks) * 512});
   }
+  return files;
 }
 
 void CacheDirectory::ForEachFile(const std::function<void(const FoundFile&)>& visit) const {
@@ -196,7 +205,8 @@ void CacheDirectory::ForEachFile(const std::function<void(const FoundFile&)>& vi
              .extension = extension,
              .inode = attributes.st_ino,
              .size = static_cast<uint64_t>(attributes.st_size),
-             .allocated = static_cast<uint64_t>(attributes.st_blocks) * 512});
+             .allocated = static_cast<uint64_t>(attributes.st_blocks) * 512,
+             .changed_ns = ChangeTimeOf(attributes)});
     }
   }
 }
@@ -204,7 +214,7 @@ void CacheDirectory::ForEachFile(const std::function<void(const FoundFile&)>& vi
 void CacheDirectory::RemoveContent() const {
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) ::unlink((IndexPath() + suffix).c_str());
   ForEachFile([this](const FoundFile& file) { ::unlink(DataPath(path_, file.name, file.extension).c_str()); });
-  RemoveDying();
+  for (const DyingFile& file : FindDying()) ::unlink(file.path.c_str());
 }
 
 uint64_t CacheDirectory::GetOverheadBytes() const {

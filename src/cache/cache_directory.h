@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cache/data_file.h"
 #include "cache/object_name.h"
@@ -25,13 +26,18 @@ std::string DataPath(const std::string& dir, const ObjectName& name, const std::
 // One owner at a time: flock(2) on `lock`, which the kernel lets go when the process ends, however it ends.
 class CacheDirectory {
  public:
-  static constexpr int kFormat = 1;
+  static constexpr int kFormat = 2;
 
   struct FoundFile {
     ObjectName name;
     std::string extension;
     uint64_t inode = 0;
     uint64_t size = 0;
+    uint64_t allocated = 0;  // Bytes on the medium.
+    int64_t changed_ns = 0;  // FileStatus::changed_ns.
+  };
+  struct DyingFile {
+    std::string path;
     uint64_t allocated = 0;  // Bytes on the medium.
   };
 
@@ -56,9 +62,11 @@ class CacheDirectory {
   // Makes the directory that a data file of this name goes into.
   Result<void> MakeParent(const ObjectName& name) const;
 
-  // Moves a data file out of the way of its name; returns where it is now. Leftovers of an earlier run go by the other.
+  // Moves a data file out of the way of its name; returns where it is now.
   Result<std::string> MoveToDying(const ObjectName& name, const std::string& extension);
-  void RemoveDying() const;
+
+  // What an earlier run has moved out of the way and could not remove yet.
+  std::vector<DyingFile> FindDying() const;
 
   // Every data file; a name that is none of ours is skipped.
   void ForEachFile(const std::function<void(const FoundFile&)>& visit) const;

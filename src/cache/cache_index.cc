@@ -27,7 +27,8 @@ constexpr char kSchema[] = R"sql(
   CREATE TABLE IF NOT EXISTS objects (
     serial INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, extension TEXT NOT NULL, store TEXT, bucket TEXT,
     key BLOB, etag TEXT, version_id TEXT, size INTEGER NOT NULL, file_id INTEGER NOT NULL, inode INTEGER NOT NULL,
-    allocated INTEGER NOT NULL, complete INTEGER NOT NULL, lent INTEGER NOT NULL, last_use_s INTEGER NOT NULL);
+    allocated INTEGER NOT NULL, complete INTEGER NOT NULL, changed_ns INTEGER NOT NULL,
+    lent INTEGER NOT NULL, last_use_s INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS extents (
     object INTEGER NOT NULL, extent INTEGER NOT NULL, blocks BLOB NOT NULL, PRIMARY KEY (object, extent)) WITHOUT ROWID;
 )sql";
@@ -114,7 +115,8 @@ Result<void> CacheIndex::Load(const std::function<void(const ObjectRow&)>& on_ob
   S3OVERLAY_RETURN_IF_ERROR(Execute("DELETE FROM extents WHERE object NOT IN (SELECT serial FROM objects)"));
   SqliteStatement objects(
       database_,
-      "SELECT serial, name, extension, etag, file_id, inode, size, allocated, complete, lent, last_use_s"
+      "SELECT serial, name, extension, etag, file_id, inode, size, allocated, complete, changed_ns, lent,"
+      " last_use_s"
       " FROM objects ORDER BY last_use_s, serial");
   while (objects.Step()) {
     ObjectRow row{.serial = objects.Number(0),
@@ -124,8 +126,9 @@ Result<void> CacheIndex::Load(const std::function<void(const ObjectRow&)>& on_ob
                   .file = {.id = objects.Unsigned(4), .inode = objects.Unsigned(5), .size = objects.Unsigned(6)},
                   .allocated = objects.Unsigned(7),
                   .complete = objects.Number(8) != 0,
-                  .lent = objects.Number(9) != 0,
-                  .last_use_s = objects.Number(10)};
+                  .changed_ns = objects.Number(9),
+                  .lent = objects.Number(10) != 0,
+                  .last_use_s = objects.Number(11)};
     on_object(row);
   }
   if (!objects.Run()) return Failure("read");
@@ -140,19 +143,25 @@ Result<void> CacheIndex::Load(const std::function<void(const ObjectRow&)>& on_ob
 Result<void> CacheIndex::InsertObject(const ObjectRow& row, const ObjectId& id) {
   S3OVERLAY_RETURN_IF_ERROR(Begin());
   SqliteStatement insert(database_,
-                         "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                         "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert.Bind(row.serial).Bind(ToHex(row.name)).Bind(row.extension).Bind(id.store).Bind(id.bucket);
   insert.BindBytes(id.key).Bind(id.etag).Bind(id.version_id).Bind(row.file.size);
-  insert.Bind(row.file.id).Bind(row.file.inode).Bind(row.allocated).Bind(row.complete).Bind(row.lent);
-  if (!insert.Bind(row.last_use_s).Run()) return Failure("write");
+  insert.Bind(row.file.id).Bind(row.file.inode).Bind(row.allocated).Bind(row.complete).Bind(row.changed_ns);
+  if (!insert.Bind(row.lent).Bind(row.last_use_s).Run()) return Failure("write");
   return {};
 }
 
 Result<void> CacheIndex::UpdateObject(const ObjectRow& row) {
   S3OVERLAY_RETURN_IF_ERROR(Begin());
   SqliteStatement update(database_,
-                         "UPDATE objects SET allocated = ?, complete = ?, lent = ?, last_use_s = ? WHERE serial = ?");
-  update.Bind(row.allocated).Bind(row.complete).Bind(row.lent).Bind(row.last_use_s).Bind(row.serial);
+                         "UPDATE objects SET allocated = ?, complete = ?, changed_ns = ?, lent = ?, last_use_s = ?"
+                         " WHERE serial = ?");
+  update.Bind(row.allocated)
+      .Bind(row.complete)
+      .Bind(row.changed_ns)
+      .Bind(row.lent)
+      .Bind(row.last_use_s)
+      .Bind(row.serial);
   if (!update.Run()) return Failure("write");
   return {};
 }

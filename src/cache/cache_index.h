@@ -34,6 +34,7 @@ struct ObjectRow {
   FileIdentity file;
   uint64_t allocated = 0;  // Bytes on the medium.
   bool complete = false;   // Every block on the medium, and held to the object's own checksum.
+  int64_t changed_ns = 0;  // FileStatus::changed_ns when that was found; another one means somebody else's change.
   bool lent = false;       // The file was handed out: never change it in place.
   int64_t last_use_s = 0;  // Seconds since 1970.
 };
@@ -66,7 +67,7 @@ class CacheIndex {
 
   // `id` is kept for people who look into the index.
   Result<void> InsertObject(const ObjectRow& row, const ObjectId& id);
-  Result<void> UpdateObject(const ObjectRow& row);  // allocated, complete, lent, last_use_s.
+  Result<void> UpdateObject(const ObjectRow& row);  // allocated, complete, changed_ns, lent, last_use_s.
   Result<void> DeleteObject(int64_t serial);
   Result<void> PutExtent(const ExtentRow& row);  // An empty blob deletes.
   Result<void> DeleteAll();

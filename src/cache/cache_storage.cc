@@ -66,7 +66,7 @@ bool CacheStorage::WriteNow(const BlockWrite& write) {
   if (!MakeRoom(needed, table_.Find(NameOf(write.object)) == nullptr ? 1 : 0)) return false;
   const ObjectPtr object = FindOrCreate(write.object);
   if (object == nullptr || !table_.MayWrite(object, write.index)) return false;
-  const std::shared_ptr<DataFile> file = OpenFile(object);
+  const std::shared_ptr<DataFile> file = OpenToChange(object);
   if (file == nullptr) return false;
   auto written = file->Write(object->blocks.RangeOf(write.index).offset, *write.block);
   Measure(object, *file);
@@ -90,17 +90,37 @@ ObjectPtr CacheStorage::FindOrCreate(const ObjectId& id) {
   const std::string extension = ExtensionOf(id.key);
   auto made = directory_->MakeParent(name);
   auto file = made ? DataFile::Create(DataPath(options_.dir, name, extension), id.size) : made.error();
-  if (!file) {
-    faults_.Note(file.error());
+  const auto status = file ? (*file)->GetStatus() : file.error();
+  if (!status) {
+    faults_.Note(status.error());
     return nullptr;
   }
-  const ObjectRow row{
-      .serial = next_serial_++, .name = name, .extension = extension, .etag = id.etag, .file = (*file)->identity()};
+  const ObjectRow row{.serial = next_serial_++,
+                      .name = name,
+                      .extension = extension,
+                      .etag = id.etag,
+                      .file = (*file)->identity(),
+                      .allocated = status->allocated,
+                      .changed_ns = status->changed_ns};
   NoteIndexFault(index_->InsertObject(row, id));
   auto object = std::make_shared<CachedObject>(row, options_.block_size);
   table_.Insert(object);
   table_.KeepOpen(object, std::move(*file));
   return object;
+}
+
+// Null where the file must not be changed in place: an older index may know nothing of a loan. What somebody else has
+// changed since our own last change is no longer believed, before our next one hides it.
+std::shared_ptr<DataFile> CacheStorage::OpenToChange(const ObjectPtr& object) {
+  std::shared_ptr<DataFile> file = OpenFile(object);
+  if (file == nullptr) return nullptr;
+  const auto status = file->GetStatus();
+  if (!status || file->was_lent_when_opened()) {
+    table_.Doom(object);
+    return nullptr;
+  }
+  if (status->changed_ns != table_.ChangeOf(object)) table_.Doubt(object, status->changed_ns);
+  return file;
 }
 
 std::shared_ptr<DataFile> CacheStorage::OpenFile(const ObjectPtr& object) {
@@ -116,20 +136,21 @@ std::shared_ptr<DataFile> CacheStorage::OpenFile(const ObjectPtr& object) {
   return file;
 }
 
-void CacheStorage::FinishCheck(const ObjectPtr& object, CheckVerdict verdict, uint64_t drops) {
+void CacheStorage::FinishCheck(const ObjectPtr& object, CheckResult result, uint64_t drops) {
   if (!EnsureAlive()) return;
-  if (verdict == CheckVerdict::kComplete) {
+  if (result.verdict == CheckVerdict::kComplete) {
     Commit();
-    if (!SaveComplete(object)) verdict = CheckVerdict::kFailed;
+    if (!SaveComplete(object, result.changed_ns)) result.verdict = CheckVerdict::kFailed;
   }
   // Where a block was dropped in the meantime the row is taken back.
-  if (!table_.EndCheck(object, verdict, drops) && object->complete_in_index) MarkDirty(object);
+  if (!table_.EndCheck(object, result, drops) && object->complete_in_index) MarkDirty(object);
 }
 
 // First the index, then the table: nobody is lent a file that the index does not know to be whole.
-bool CacheStorage::SaveComplete(const ObjectPtr& object) {
+bool CacheStorage::SaveComplete(const ObjectPtr& object, int64_t changed_ns) {
   ObjectRow row = table_.RowOf(object);
   row.complete = true;
+  row.changed_ns = changed_ns;
   auto saved = index_->UpdateObject(row);
   if (saved) saved = index_->Commit();
   NoteIndexFault(saved);
@@ -180,7 +201,7 @@ bool CacheStorage::Uncomplete(const std::vector<Victim>& victims) {
 
 void CacheStorage::Punch(const Victim& victim) {
   const ObjectPtr& object = victim.object;
-  const std::shared_ptr<DataFile> file = OpenFile(object);
+  const std::shared_ptr<DataFile> file = OpenToChange(object);
   if (file == nullptr) return;
   const uint64_t begin = victim.first * options_.block_size;
   if (auto punched = file->Punch({begin, (victim.last - victim.first) * options_.block_size}); !punched) {
@@ -199,14 +220,17 @@ void CacheStorage::Punch(const Victim& victim) {
 void CacheStorage::Remove(const ObjectPtr& object) {
   dirty_.erase(object->serial);
   NoteIndexFault(index_->DeleteObject(object->serial));
-  const ObjectRow row = table_.RowOf(object);
+  RemoveFile(*object, table_.RowOf(object));
+  table_.SetGone(object);
+}
+
+void CacheStorage::RemoveFile(const CachedObject& object, const ObjectRow& row) {
   if (row.lent) {
-    auto moved = directory_->MoveToDying(object->name, object->extension);
-    if (moved) dying_.Add(std::move(*moved), row.allocated);
-  } else {
-    ::unlink(PathOf(*object).c_str());
+    if (auto moved = directory_->MoveToDying(object.name, object.extension)) {
+      return dying_.Add(std::move(*moved), row.allocated);
+    }
   }
-  table_.SetAllocated(object, 0);
+  ::unlink(PathOf(object).c_str());
 }
 
 void CacheStorage::CarryOutChanges() {
@@ -301,7 +325,7 @@ void CacheStorage::NoteIndexFault(const Result<void>& result) {
 }
 
 void CacheStorage::Measure(const ObjectPtr& object, const DataFile& file) {
-  if (auto allocated = file.GetAllocated()) table_.SetAllocated(object, *allocated);
+  if (auto status = file.GetStatus()) table_.SetStatus(object, *status);
 }
 
 uint64_t CacheStorage::UsedBytes() const {

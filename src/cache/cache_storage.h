@@ -49,14 +49,15 @@ class CacheStorage {
 
   CacheStorage(CacheStorageOptions options, ObjectTable& table, const Clock& clock, Metrics& metrics, FaultLog& faults);
 
-  // Takes the directory and fills the table. Fails only where the directory cannot be had.
+  // Takes the directory and fills the table. Fails only where the directory cannot be had; with a disk that is full or
+  // broken there is no cache until it has recovered.
   Result<void> Start();
   void set_on_full(OnFull on_full) { on_full_ = std::move(on_full); }
 
   void Write(const BlockWrite& write);
 
   // Every block of `object` was held to its checksum, and is on the medium: makes that durable.
-  void FinishCheck(const ObjectPtr& object, CheckVerdict verdict, uint64_t drops);
+  void FinishCheck(const ObjectPtr& object, CheckResult result, uint64_t drops);
 
   void Flush();                 // Commits now.
   void CommitIfDue();           // Commits what has waited for long enough.
@@ -98,16 +99,18 @@ class CacheStorage {
   void Commit();
   bool WriteNow(const BlockWrite& write);
   ObjectPtr FindOrCreate(const ObjectId& id);
+  std::shared_ptr<DataFile> OpenToChange(const ObjectPtr& object);
   std::shared_ptr<DataFile> OpenFile(const ObjectPtr& object);
   bool MakeRoom(uint64_t bytes, uint64_t new_objects);
   bool EvictSome(uint64_t bytes);
   void Punch(const Victim& victim);
   bool Uncomplete(const std::vector<Victim>& victims);
   void Remove(const ObjectPtr& object);
+  void RemoveFile(const CachedObject& object, const ObjectRow& row);
   void CarryOutChanges();
   void MarkDirty(const ObjectPtr& object);
   void SaveLastUses();
-  bool SaveComplete(const ObjectPtr& object);
+  bool SaveComplete(const ObjectPtr& object, int64_t changed_ns);
   void NoteIndexFault(const Result<void>& result);
   void Measure(const ObjectPtr& object, const DataFile& file);
   uint64_t UsedBytes() const;

@@ -34,7 +34,12 @@ Result<void> CacheStorage::Start() {
     log::Warning("{}; starting with an empty cache", opened.error().message);
     Forget();
     directory_->RemoveContent();
-    S3OVERLAY_RETURN_IF_ERROR(OpenContent());
+    if (opened = OpenContent(); !opened) {
+      // A disk that is full or broken by others is no reason not to mount.
+      faults_.Note(opened.error());
+      Forget();
+      next_start_ = clock_.Now() + kStartInterval;
+    }
   }
   index_damaged_ = false;
   last_commit_ = clock_.Now();
@@ -43,7 +48,7 @@ Result<void> CacheStorage::Start() {
 }
 
 Result<void> CacheStorage::OpenContent() {
-  directory_->RemoveDying();
+  for (CacheDirectory::DyingFile& file : directory_->FindDying()) dying_.Add(std::move(file.path), file.allocated);
   // The log beside the index is bounded by a small share of a small cache.
   const uint64_t wal_limit = std::clamp<uint64_t>(options_.limits.size_limit / 64, 64 << 10, 4 << 20);
   auto index = CacheIndex::Open(directory_->IndexPath(), options_.block_size, wal_limit);
@@ -96,24 +101,28 @@ ObjectPtr CacheStorage::Adopt(const ObjectRow& row, FoundFiles& found) {
   if (row.file.inode != file->second.inode || row.extension != file->second.extension) return nullptr;
   ObjectRow measured = row;
   measured.allocated = file->second.allocated;
+  measured.changed_ns = file->second.changed_ns;
   found.erase(file);
-  return std::make_shared<CachedObject>(measured, options_.block_size);
+  auto object = std::make_shared<CachedObject>(measured, options_.block_size);
+  object->complete = row.complete && row.changed_ns == measured.changed_ns;
+  return object;
 }
 
-// A file that is called complete has no holes, else it is one like any other: its blocks are checked as they are used.
-// Nothing may ever be written into one that was handed out.
+// A file that is called complete has no holes and was not changed since, else it is one like any other: its blocks are
+// checked as they are used. Nothing may ever be written into one that was handed out.
 bool CacheStorage::IsSound(CachedObject& object) {
   if (object.refused || object.blocks.present_count() == 0) return false;
   if (object.complete && object.blocks.is_full() && object.allocated >= object.identity.size) return true;
-  if (object.lent) return false;
-  if (!object.complete) return true;
+  if (object.lent && !object.blocks.is_full()) return false;
   object.complete = false;
+  if (!object.complete_in_index) return true;
   const Result<void> saved = index_->UpdateObject({.serial = object.serial,
                                                    .name = object.name,
                                                    .extension = object.extension,
                                                    .etag = {},
                                                    .file = object.identity,
                                                    .allocated = object.allocated,
+                                                   .lent = object.lent,
                                                    .last_use_s = object.last_use_s});
   NoteIndexFault(saved);
   object.complete_in_index = false;
@@ -129,7 +138,10 @@ bool CacheStorage::TidyAfterCrash(CachedObject& object) {
     object.lent = object.lent || (*file)->WasLent();
     return true;
   }
-  if ((*file)->WasLent() && object.identity.id != 0) return false;
+  if ((*file)->WasLent() && object.identity.id != 0) {
+    object.lent = true;
+    return object.blocks.is_full();
+  }
   if (object.allocated <= RoundUpToPage(object.blocks.present_bytes())) return true;
   const uint64_t step = options_.block_size;
   for (uint64_t index = 0; index < object.blocks.block_count(); ++index) {
@@ -139,29 +151,31 @@ bool CacheStorage::TidyAfterCrash(CachedObject& object) {
     if (!(*file)->Punch({index * step, (end - index) * step})) return false;
     index = end;
   }
-  auto allocated = (*file)->GetAllocated();
-  if (allocated) object.allocated = *allocated;
-  return allocated.has_value();
+  auto status = (*file)->GetStatus();
+  if (!status) return false;
+  object.allocated = status->allocated;
+  object.changed_ns = status->changed_ns;
+  return true;
 }
 
 void CacheStorage::Reject(const ObjectPtr& object) {
   NoteIndexFault(index_->DeleteObject(object->serial));
-  ::unlink(PathOf(*object).c_str());
+  RemoveFile(*object, table_.RowOf(object));
 }
 
 // False where there is no cache directory to be had at the moment.
 bool CacheStorage::EnsureAlive() {
   const bool alive = directory_ != nullptr && index_ != nullptr && directory_->IsAlive() && index_->IsAlive();
   if (alive && !index_damaged_) return true;
-  if (directory_ == nullptr && clock_.Now() < next_start_) return false;
-  if (directory_ != nullptr) log::Warning("cache {}: it was removed or is damaged; starting anew", options_.dir);
+  if (clock_.Now() < next_start_) return false;
+  if (index_ != nullptr) log::Warning("cache {}: it was removed or is damaged; starting anew", options_.dir);
   Forget();
   if (alive) directory_->RemoveContent();
   directory_ = nullptr;
   auto started = Start();
-  if (started) return true;
+  if (started) return index_ != nullptr;
   faults_.Note(started.error());
-  index_ = nullptr;
+  Forget();
   directory_ = nullptr;
   next_start_ = clock_.Now() + kStartInterval;
   return false;
@@ -170,7 +184,7 @@ bool CacheStorage::EnsureAlive() {
 // The files are gone, or about to be.
 void CacheStorage::Forget() {
   table_.DoomAll();
-  for (const ObjectPtr& object : table_.TakeChanges().doomed) table_.SetAllocated(object, 0);
+  for (const ObjectPtr& object : table_.TakeChanges().doomed) table_.SetGone(object);
   dying_.Forget();
   dirty_.clear();
   index_ = nullptr;

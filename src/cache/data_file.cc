@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 
 #include <fmt/format.h>
@@ -43,6 +44,14 @@ Result<FileIdentity> Prepare(int fd, uint64_t size) {
   return FileIdentity{.id = *id, .inode = attributes->st_ino, .size = size};
 }
 
+}  // namespace
+
+int64_t ChangeTimeOf(const struct stat& attributes) {
+  return int64_t{attributes.st_ctim.tv_sec} * 1'000'000'000 + attributes.st_ctim.tv_nsec;
+}
+
+namespace {
+
 bool IsSameFile(int fd, const struct stat& attributes, const FileIdentity& identity) {
   return S_ISREG(attributes.st_mode) && attributes.st_ino == identity.inode &&
          static_cast<uint64_t>(attributes.st_size) == identity.size && ReadId(fd) == identity.id;
@@ -71,7 +80,9 @@ Result<std::unique_ptr<DataFile>> DataFile::Open(const std::string& path, const 
   if (!IsSameFile(fd.get(), *attributes, identity)) {
     return Error{.code = ErrorCode::kBadResponse, .message = fmt::format("{} is not the file it was", path)};
   }
-  return std::unique_ptr<DataFile>(new DataFile(std::move(fd), identity));
+  std::unique_ptr<DataFile> file(new DataFile(std::move(fd), identity));
+  file->was_lent_ = identity.id != 0 && file->WasLent();
+  return file;
 }
 
 Result<void> DataFile::Read(uint64_t offset, std::span<std::byte> out) const {
@@ -84,6 +95,12 @@ Result<void> DataFile::Read(uint64_t offset, std::span<std::byte> out) const {
     out = out.subspan(static_cast<size_t>(count));
   }
   return {};
+}
+
+bool DataFile::ReadAtOnce(uint64_t offset, std::span<std::byte> out) const {
+  const iovec into{.iov_base = out.data(), .iov_len = out.size()};
+  const ssize_t count = ::preadv2(fd_.get(), &into, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+  return count >= 0 && static_cast<size_t>(count) == out.size();
 }
 
 Result<void> DataFile::Write(uint64_t offset, std::span<const std::byte> bytes) {
@@ -110,13 +127,24 @@ Result<void> DataFile::Punch(ByteRange range) {
   return {};
 }
 
-Result<uint64_t> DataFile::GetAllocated() const {
+Result<FileStatus> DataFile::GetStatus() const {
   auto attributes = Stat(fd_.get());
   if (!attributes) return attributes.error();
-  return static_cast<uint64_t>(attributes->st_blocks) * 512;
+  return FileStatus{.allocated = static_cast<uint64_t>(attributes->st_blocks) * 512,
+                    .changed_ns = ChangeTimeOf(*attributes)};
 }
 
-void DataFile::MarkLent() { (void)::fsetxattr(fd_.get(), kLentAttribute, "1", 1, 0); }
+// A range behind the end has no pages to wait for; what is left of the call is the kernel's note of failed writes.
+bool DataFile::HasLostWrites() const {
+  const auto behind = static_cast<off64_t>(identity_.size + (uint64_t{1} << 20));
+  return ::sync_file_range(fd_.get(), behind, 1, SYNC_FILE_RANGE_WAIT_BEFORE) != 0 && (errno == EIO || errno == ENOSPC);
+}
+
+Result<void> DataFile::MarkLent() {
+  if (WasLent()) return {};
+  if (::fsetxattr(fd_.get(), kLentAttribute, "1", 1, 0) != 0) return SystemError(errno, "mark a cache file as lent");
+  return {};
+}
 
 bool DataFile::WasLent() const {
   if (identity_.id == 0) return true;

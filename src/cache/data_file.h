@@ -18,6 +18,8 @@
 #include "s3overlay/result.h"
 #include "s3overlay/unique_fd.h"
 
+struct stat;
+
 namespace s3overlay {
 
 // What a data file and its row in the index have in common.
@@ -26,6 +28,14 @@ struct FileIdentity {
   uint64_t inode = 0;
   uint64_t size = 0;
 };
+
+// What a data file is at a moment.
+struct FileStatus {
+  uint64_t allocated = 0;  // Bytes on the medium.
+  int64_t changed_ns = 0;  // Of the last change of bytes or attributes (ctime), nanoseconds since 1970.
+};
+
+int64_t ChangeTimeOf(const struct stat& attributes);
 
 // Thread-safe: positioned I/O on one descriptor. Errors are kSystem.
 class DataFile {
@@ -37,11 +47,18 @@ class DataFile {
   static Result<std::unique_ptr<DataFile>> Open(const std::string& path, const FileIdentity& identity, bool writable);
 
   const FileIdentity& identity() const { return identity_; }
+  // WasLent() as it was at Open; false of a new one.
+  bool was_lent_when_opened() const { return was_lent_; }
   int fd() const { return fd_.get(); }
   UniqueFd TakeFd() && { return std::move(fd_); }
 
   // All of it or an error: a hole or a short file is no success.
   Result<void> Read(uint64_t offset, std::span<std::byte> out) const;
+
+  // All of it out of the page cache, or no: never waits for the medium. Not every file system can (preadv2(2),
+  // RWF_NOWAIT).
+  [[nodiscard]] bool ReadAtOnce(uint64_t offset, std::span<std::byte> out) const;
+
   Result<void> Write(uint64_t offset, std::span<const std::byte> bytes);
 
   // On the medium, as fdatasync means it.
@@ -50,11 +67,15 @@ class DataFile {
   // Gives the space of `range` back; it reads as zeros afterwards.
   Result<void> Punch(ByteRange range);
 
-  // Bytes on the medium.
-  Result<uint64_t> GetAllocated() const;
+  Result<FileStatus> GetStatus() const;
+
+  // The kernel could not write bytes back that an earlier Write left in its memory: what is read now may be older ones.
+  // Says so once for each descriptor.
+  bool HasLostWrites() const;
 
   // A note, kept with the file, that it was handed out and may be mapped somewhere, even after a crash of this process.
-  void MarkLent();
+  // Where the file system cannot keep notes it counts as made.
+  Result<void> MarkLent();
   // True too where the file system cannot keep such a note.
   bool WasLent() const;
 
@@ -63,6 +84,7 @@ class DataFile {
 
   UniqueFd fd_;
   const FileIdentity identity_;
+  bool was_lent_ = false;
 };
 
 }  // namespace s3overlay

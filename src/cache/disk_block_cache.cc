@@ -21,14 +21,6 @@ uint64_t UnitBlocks(const DiskBlockCacheOptions& options) {
   return std::bit_floor(std::max<uint64_t>(1, bytes / options.block_size));
 }
 
-// A file that was handed out, with a descriptor of its own.
-Result<std::shared_ptr<BackingFile>> OpenForLending(const std::string& path, const FileIdentity& identity) {
-  auto file = DataFile::Open(path, identity, false);
-  if (!file) return file.error();
-  (*file)->MarkLent();
-  return std::make_shared<BackingFile>(std::move(**file).TakeFd());
-}
-
 bool SaysNothingOfTheFile(const Error& error) {
   return error.code == ErrorCode::kSystem && (error.sys_errno == EMFILE || error.sys_errno == ENFILE ||
                                               error.sys_errno == ENOMEM || error.sys_errno == EINTR);
@@ -64,7 +56,9 @@ DiskBlockCache::DiskBlockCache(DiskBlockCacheOptions options, const Clock& clock
                 .block_size = options_.block_size,
                 .max_objects = options_.max_objects},
                table_, clock, metrics, faults_),
-      reader_(options_.dir, table_, metrics, faults_),
+      waiter_({.on_overdue =
+                   [this] { faults_.Note({.code = ErrorCode::kTimedOut, .message = "the disk does not answer"}); }}),
+      reader_(options_.dir, table_, waiter_, metrics, faults_),
       checker_({.name = "cache-checker", .threads = 1, .queue_limit = 4096}) {}
 
 Result<void> DiskBlockCache::Start() {
@@ -80,6 +74,7 @@ Result<void> DiskBlockCache::Start() {
 DiskBlockCache::~DiskBlockCache() {
   if (writer_ == nullptr) return;
   stopping_ = true;
+  waiter_.Stop();
   checker_.Stop();
   writer_->Stop();
   storage_.Finish();
@@ -121,17 +116,33 @@ CacheShare DiskBlockCache::GetShare(const ObjectId& object) const {
 
 std::shared_ptr<BackingFile> DiskBlockCache::OpenComplete(const ObjectId& id) {
   const ObjectName name = NameOf(id);
-  std::shared_ptr<BackingFile> backing;
-  const ObjectPtr object = table_.Lend(name, &backing);
-  if (object == nullptr) {
+  const auto lent = table_.Lend(name);
+  if (!lent) {
     if (const ObjectPtr incomplete = table_.Find(name)) CheckIfFull(incomplete);
     return nullptr;
   }
-  if (backing != nullptr) return backing;
-  auto opened = OpenForLending(storage_.PathOf(*object), object->identity);
-  if (opened) return table_.KeepLent(object, std::move(*opened));
-  faults_.Note(opened.error());
-  if (!SaysNothingOfTheFile(opened.error())) table_.Doom(object);
+  const auto opened = std::make_shared<std::shared_ptr<BackingFile>>();
+  const auto done = waiter_.Run([this, lent = *lent, opened] { *opened = OpenLent(lent); });
+  return done == DiskWaiter::Outcome::kDone ? *opened : nullptr;
+}
+
+// A descriptor of its own, of a file that nobody has changed since it was found to be complete.
+std::shared_ptr<BackingFile> DiskBlockCache::OpenLent(const LentObject& lent) {
+  auto file = DataFile::Open(storage_.PathOf(*lent.object), lent.object->identity, false);
+  const auto before = file ? (*file)->GetStatus() : file.error();
+  if (before && before->changed_ns != lent.changed_ns) {
+    table_.Doubt(lent.object, before->changed_ns);
+    CheckIfFull(lent.object);
+    return nullptr;
+  }
+  const auto marked = before ? (*file)->MarkLent() : before.error();
+  const auto after = marked ? (*file)->GetStatus() : marked.error();
+  if (after) {
+    auto backing = std::make_shared<BackingFile>(std::move(**file).TakeFd());
+    return table_.KeepLent(lent.object, std::move(backing), after->changed_ns);
+  }
+  faults_.Note(after.error());
+  if (!SaysNothingOfTheFile(after.error())) table_.Doom(lent.object);
   return nullptr;
 }
 
@@ -139,11 +150,11 @@ void DiskBlockCache::CheckIfFull(const ObjectPtr& object) {
   const auto drops = table_.BeginCheck(object);
   if (!drops) return;
   const bool submitted = checker_.TrySubmit([this, object, drops = *drops] {
-    const CheckVerdict verdict = reader_.CheckWhole(object, stopping_);
-    writer_->Post([this, object, verdict, drops] { storage_.FinishCheck(object, verdict, drops); });
+    const CheckResult result = reader_.CheckWhole(object, stopping_);
+    writer_->Post([this, object, result, drops] { storage_.FinishCheck(object, result, drops); });
   });
   // Another time: OpenComplete asks again.
-  if (!submitted) (void)table_.EndCheck(object, CheckVerdict::kFailed, *drops);
+  if (!submitted) (void)table_.EndCheck(object, {}, *drops);
 }
 
 void DiskBlockCache::Clear() {

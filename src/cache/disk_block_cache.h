@@ -5,7 +5,11 @@
 //
 // What is believed: a block written in this run, once the write returned; a block of an earlier run, once it was held
 // to its checksum in this one; a complete file, once it was held to the object's own checksum, synced, and the index
-// says so. Bit rot under a complete file that the kernel reads by itself is found by Verify only.
+// says so; all of it only as long as nobody else changes the file, which its ctime tells. Bit rot under a complete file
+// that the kernel reads by itself is found by Verify only.
+//
+// A disk that hangs: whoever reads waits for it a second, and then nobody does until it has answered. Writes wait on
+// the writer's thread and are dropped meanwhile. Only a file that was handed to the kernel hangs with its disk.
 #pragma once
 
 #include <atomic>
@@ -17,6 +21,7 @@
 #include "cache/block_reader.h"
 #include "cache/cache_storage.h"
 #include "cache/cache_writer.h"
+#include "cache/disk_waiter.h"
 #include "cache/fault_log.h"
 #include "cache/object_table.h"
 #include "s3overlay/block_cache.h"
@@ -74,6 +79,7 @@ class DiskBlockCache final : public BlockCache {
  private:
   DiskBlockCache(DiskBlockCacheOptions options, const Clock& clock, Metrics& metrics);
   Result<void> Start();
+  std::shared_ptr<BackingFile> OpenLent(const LentObject& lent);
   void CheckIfFull(const ObjectPtr& object);
   Result<void> VerifyObject(const ObjectPtr& object, const CallContext& context, CacheVerifyReport& report);
 
@@ -86,6 +92,7 @@ class DiskBlockCache final : public BlockCache {
   FaultLog faults_;
   ObjectTable table_;
   CacheStorage storage_;
+  DiskWaiter waiter_;
   BlockReader reader_;
   std::atomic<bool> stopping_{false};
   std::unique_ptr<CacheWriter> writer_;

@@ -19,6 +19,15 @@ void RemoveFiles(const std::string& path) {
   for (const char* suffix : {"", "-wal", "-shm"}) ::unlink((path + suffix).c_str());
 }
 
+// Asked of the disk by another thread, which may come back with it later than anybody waits.
+template <typename Answer>
+struct Question {
+  Question(std::string_view in_scope, std::string_view at_path) : scope(in_scope), path(at_path) {}
+  const std::string scope;
+  const std::string path;
+  std::optional<Answer> answer;
+};
+
 }  // namespace
 
 size_t DiskMetadataStore::Change::weight() const {
@@ -32,8 +41,7 @@ Result<std::unique_ptr<DiskMetadataStore>> DiskMetadataStore::Open(DiskMetadataS
   Result<void> opened = store->OpenDatabases();
   if (!opened && opened.error().code == ErrorCode::kBadResponse) {
     log::Warning("{}; starting a new one", opened.error().message);
-    RemoveFiles(PathIn(store->options_.dir));
-    opened = store->OpenDatabases();
+    opened = store->StartAnew();
   }
   if (!opened) return opened.error();
   return store;
@@ -43,6 +51,7 @@ DiskMetadataStore::DiskMetadataStore(DiskMetadataStoreOptions options, const Clo
     : options_(std::move(options)), clock_(clock), pool_({.name = "metadata", .threads = 1, .queue_limit = 2}) {}
 
 DiskMetadataStore::~DiskMetadataStore() {
+  waiter_.Stop();
   Flush();
   pool_.Stop();
 }
@@ -56,6 +65,11 @@ Result<void> DiskMetadataStore::OpenDatabases() {
   MutexLock lock(reader_mu_);
   reader_ = *std::move(reader);
   return {};
+}
+
+Result<void> DiskMetadataStore::StartAnew() {
+  RemoveFiles(PathIn(options_.dir));
+  return OpenDatabases();
 }
 
 void DiskMetadataStore::KeepEntry(std::string_view scope, std::string_view path, const CatalogEntry& entry) {
@@ -93,8 +107,11 @@ void DiskMetadataStore::WriteQueue() {
     changes.swap(queue_);
     queued_entries_ = 0;
   }
-  const Result<void> written = writer_->InTransaction([&] { return WriteAll(changes); });
-  if (!written) log::Warning("{}; it is not kept", written.error().message);
+  Result<void> written = writer_->IsAlive() ? Result<void>() : StartAnew();
+  if (written) written = writer_->InTransaction([&] { return WriteAll(changes); });
+  if (!written && !failing_) log::Warning("{}; it is not kept", written.error().message);
+  failing_ = !written;
+  if (failing_ && written.error().code == ErrorCode::kBadResponse) (void)StartAnew();
 }
 
 Result<void> DiskMetadataStore::WriteAll(const std::vector<Change>& changes) {
@@ -120,20 +137,28 @@ Result<void> DiskMetadataStore::Write(const Change& change) {
 }
 
 std::optional<CatalogEntry> DiskMetadataStore::RecallEntry(std::string_view scope, std::string_view path) {
-  MutexLock lock(reader_mu_);
-  std::optional<KnownName> known = reader_->FindName({scope, path});
-  if (!known) return std::nullopt;
-  known->entry.learned_at = ToSteady(known->learned_ns);
-  return std::move(known->entry);
+  const auto question = std::make_shared<Question<KnownName>>(scope, path);
+  const auto done = waiter_.Run([this, question] {
+    MutexLock lock(reader_mu_);
+    question->answer = reader_->FindName({question->scope, question->path});
+  });
+  if (done != DiskWaiter::Outcome::kDone || !question->answer) return std::nullopt;
+  KnownName& known = *question->answer;
+  known.entry.learned_at = ToSteady(known.learned_ns);
+  return std::move(known.entry);
 }
 
 std::shared_ptr<const CatalogListing> DiskMetadataStore::RecallListing(std::string_view scope, std::string_view path) {
-  MutexLock lock(reader_mu_);
-  std::optional<KnownDirectory> known = reader_->FindListing({scope, path});
-  if (!known) return nullptr;
+  const auto question = std::make_shared<Question<KnownDirectory>>(scope, path);
+  const auto done = waiter_.Run([this, question] {
+    MutexLock lock(reader_mu_);
+    question->answer = reader_->FindListing({question->scope, question->path});
+  });
+  if (done != DiskWaiter::Outcome::kDone || !question->answer) return nullptr;
+  KnownDirectory& known = *question->answer;
   auto listing = std::make_shared<CatalogListing>();
-  listing->learned_at = ToSteady(known->listed_ns);
-  listing->entries = std::move(known->entries);
+  listing->learned_at = ToSteady(known.listed_ns);
+  listing->entries = std::move(known.entries);
   for (CatalogEntry& entry : listing->entries) entry.learned_at = listing->learned_at;
   return listing;
 }

@@ -2,7 +2,8 @@
 //
 // DiskMetadataStore: what was last known of objects and directories, in `metadata.sqlite` beside the blocks. Writing
 // happens on a thread of its own, many changes to a transaction; a crash loses the newest ones, which costs nothing but
-// knowledge. A damaged file is removed and a new one started: it is a memory, never a reason not to start.
+// knowledge. A damaged file is removed and a new one started, and so is one that somebody removed, also while this
+// runs: it is a memory, never a reason not to start. A disk that hangs is a memory that fails, too.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "cache/disk_waiter.h"
 #include "cache/metadata_database.h"
 #include "s3overlay/clock.h"
 #include "s3overlay/metadata_store.h"
@@ -66,6 +68,7 @@ class DiskMetadataStore final : public MetadataStore {
 
   DiskMetadataStore(DiskMetadataStoreOptions options, const Clock& clock);
   Result<void> OpenDatabases() S3OVERLAY_EXCLUDES(reader_mu_);
+  Result<void> StartAnew() S3OVERLAY_EXCLUDES(reader_mu_);
   void Enqueue(Change change) S3OVERLAY_EXCLUDES(queue_mu_);
   void WriteQueue() S3OVERLAY_EXCLUDES(queue_mu_);
   Result<void> WriteAll(const std::vector<Change>& changes);
@@ -78,6 +81,7 @@ class DiskMetadataStore final : public MetadataStore {
 
   std::unique_ptr<MetadataDatabase> writer_;  // Used by the pool's thread alone once Open has returned.
   uint64_t written_since_prune_ = 0;          // The same.
+  bool failing_ = false;                      // The same: said in the log once.
 
   // SQLite reads a few pages under it; a second connection would only move the lock into SQLite.
   Mutex reader_mu_;
@@ -87,7 +91,9 @@ class DiskMetadataStore final : public MetadataStore {
   std::vector<Change> queue_ S3OVERLAY_GUARDED_BY(queue_mu_);
   size_t queued_entries_ S3OVERLAY_GUARDED_BY(queue_mu_) = 0;
 
-  ThreadPool pool_;  // Last: its thread uses all of the above.
+  // Last: their threads use all of the above.
+  DiskWaiter waiter_{{.threads = 1}};
+  ThreadPool pool_;
 };
 
 }  // namespace s3overlay

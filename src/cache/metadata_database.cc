@@ -103,8 +103,12 @@ bool IsDamage(int code) { return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff
 Result<std::unique_ptr<MetadataDatabase>> MetadataDatabase::Open(const std::string& path) {
   // Made here with its mode, as SQLite would make it by the umask; its log inherits the mode.
   const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd.is_open() || ::fchmod(fd.get(), 0600) != 0) return SystemError(errno, "open " + path);
-  std::unique_ptr<MetadataDatabase> opened(new MetadataDatabase());
+  struct stat attributes{};
+  if (!fd.is_open() || ::fchmod(fd.get(), 0600) != 0 || ::fstat(fd.get(), &attributes) != 0) {
+    return SystemError(errno, "open " + path);
+  }
+  std::unique_ptr<MetadataDatabase> opened(new MetadataDatabase(path));
+  opened->inode_ = attributes.st_ino;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
   if (::sqlite3_open_v2(path.c_str(), &opened->database_, flags, nullptr) != SQLITE_OK) return opened->Failure("open");
   ::sqlite3_busy_timeout(opened->database_, 2000);
@@ -114,6 +118,11 @@ Result<std::unique_ptr<MetadataDatabase>> MetadataDatabase::Open(const std::stri
 }
 
 MetadataDatabase::~MetadataDatabase() { ::sqlite3_close(database_); }
+
+bool MetadataDatabase::IsAlive() const {
+  struct stat attributes{};
+  return ::stat(path_.c_str(), &attributes) == 0 && attributes.st_ino == inode_;
+}
 
 Result<void> MetadataDatabase::InTransaction(const std::function<Result<void>()>& changes) {
   S3OVERLAY_RETURN_IF_ERROR(Execute("BEGIN IMMEDIATE"));

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "s3overlay/clock.h"
@@ -49,6 +50,9 @@ class MetadataDatabase {
   MetadataDatabase(const MetadataDatabase&) = delete;
   MetadataDatabase& operator=(const MetadataDatabase&) = delete;
 
+  // False when someone removed or replaced the file.
+  bool IsAlive() const;
+
   // All of `changes` or nothing.
   Result<void> InTransaction(const std::function<Result<void>()>& changes);
 
@@ -67,13 +71,15 @@ class MetadataDatabase {
   std::optional<KnownDirectory> FindListing(const MetadataKey& key);
 
  private:
-  MetadataDatabase() = default;
+  explicit MetadataDatabase(std::string path) : path_(std::move(path)) {}
   Result<void> Execute(const char* sql);
   Result<int64_t> DirectoryId(const MetadataKey& key, int64_t now_ns);
   std::optional<int64_t> ListedAt(const MetadataKey& key);
   Error Failure(const char* what);
 
+  const std::string path_;
   sqlite3* database_ = nullptr;
+  uint64_t inode_ = 0;
 };
 
 }  // namespace s3overlay

@@ -21,6 +21,7 @@ CachedObject::CachedObject(const ObjectRow& row, uint64_t block_size)
       last_use_in_index_s(row.last_use_s),
       blocks(row.file.size, block_size),
       allocated(row.allocated),
+      changed_ns(row.changed_ns),
       last_use_s(row.last_use_s),
       complete(row.complete),
       lent(row.lent) {}
@@ -51,17 +52,20 @@ std::optional<BlockPin> ObjectTable::PinLocked(const ObjectPtr& object, uint64_t
                   .index = index,
                   .range = object->blocks.RangeOf(index),
                   .checksum = slot->checksum,
-                  .checked = slot->checked,
+                  .checked = slot->checked && !object->syncing,
+                  .changed_ns = object->changed_ns,
                   .file = object->file};
 }
 
-void ObjectTable::Unpin(const BlockPin& pin, ReadOutcome outcome) {
+bool ObjectTable::Unpin(const BlockPin& pin, ReadOutcome outcome) {
   MutexLock lock(mu_);
-  pin.object->blocks.Unpin(pin.index);
-  BlockSlot* slot = pin.object->blocks.Find(pin.index);
-  if (!pin.object->alive || slot == nullptr) return;
+  CachedObject& object = *pin.object;
+  object.blocks.Unpin(pin.index);
+  BlockSlot* slot = object.blocks.Find(pin.index);
+  if (!object.alive || slot == nullptr) return false;
   if (outcome == ReadOutcome::kVerified) slot->checked = true;
   if (outcome == ReadOutcome::kDamaged) DropDamaged(pin);
+  return slot->checked && !object.syncing;
 }
 
 // A complete object may be mapped by now: it goes whole, never to be written into.
@@ -158,12 +162,25 @@ void ObjectTable::TakeOut(const ObjectPtr& object) {
   objects_.erase(object->name);
 }
 
-ObjectPtr ObjectTable::Lend(const ObjectName& name, std::shared_ptr<BackingFile>* already_open) {
+void ObjectTable::Doubt(const ObjectPtr& object, int64_t changed_ns) {
+  MutexLock lock(mu_);
+  if (!object->alive) return;
+  if (object->complete) changes_.rows.push_back(object);
+  SetComplete(*object, false);
+  object->blocks.Doubt();
+  object->changed_ns = changed_ns;
+}
+
+void ObjectTable::SetSyncing(const ObjectPtr& object, bool syncing) {
+  MutexLock lock(mu_);
+  object->syncing = syncing;
+}
+
+std::optional<LentObject> ObjectTable::Lend(const ObjectName& name) {
   MutexLock lock(mu_);
   ObjectPtr object = FindLocked(name);
-  if (object == nullptr || !object->complete) return nullptr;
+  if (object == nullptr || !object->complete) return std::nullopt;
   object->last_use_s = NowSeconds();
-  *already_open = object->backing.lock();
   if (!object->lent) {
     RemoveUnits(*object);
     object->lent = true;
@@ -171,11 +188,14 @@ ObjectPtr ObjectTable::Lend(const ObjectName& name, std::shared_ptr<BackingFile>
     changes_.rows.push_back(object);
   }
   policy_.Touch(KeyOf(*object, 0));
-  return object;
+  return LentObject{.object = object, .changed_ns = object->changed_ns};
 }
 
-std::shared_ptr<BackingFile> ObjectTable::KeepLent(const ObjectPtr& object, std::shared_ptr<BackingFile> backing) {
+std::shared_ptr<BackingFile> ObjectTable::KeepLent(const ObjectPtr& object, std::shared_ptr<BackingFile> backing,
+                                                   int64_t changed_ns) {
   MutexLock lock(mu_);
+  if (object->changed_ns != changed_ns && object->alive) changes_.rows.push_back(object);
+  object->changed_ns = changed_ns;
   if (auto earlier = object->backing.lock()) return earlier;
   object->backing = backing;
   return backing;
@@ -189,11 +209,12 @@ std::optional<uint64_t> ObjectTable::BeginCheck(const ObjectPtr& object) {
   return object->drops;
 }
 
-bool ObjectTable::EndCheck(const ObjectPtr& object, CheckVerdict verdict, uint64_t drops) {
+bool ObjectTable::EndCheck(const ObjectPtr& object, const CheckResult& result, uint64_t drops) {
   MutexLock lock(mu_);
   object->checking = false;
-  if (verdict == CheckVerdict::kRefused) object->refused = true;
-  if (verdict != CheckVerdict::kComplete || !object->alive || object->drops != drops) return false;
+  if (result.verdict == CheckVerdict::kRefused) object->refused = true;
+  if (result.verdict != CheckVerdict::kComplete || !object->alive || object->drops != drops) return false;
+  object->changed_ns = result.changed_ns;
   SetComplete(*object, true);
   return true;
 }
@@ -244,10 +265,22 @@ void ObjectTable::AddBlock(const ObjectPtr& object, uint64_t index, uint64_t che
   ResizeUnit(*object, index / options_.unit_blocks);
 }
 
-void ObjectTable::SetAllocated(const ObjectPtr& object, uint64_t bytes) {
+void ObjectTable::SetStatus(const ObjectPtr& object, const FileStatus& status) {
   MutexLock lock(mu_);
-  totals_.allocated += bytes - object->allocated;
-  object->allocated = bytes;
+  totals_.allocated += status.allocated - object->allocated;
+  object->allocated = status.allocated;
+  object->changed_ns = status.changed_ns;
+}
+
+int64_t ObjectTable::ChangeOf(const ObjectPtr& object) const {
+  MutexLock lock(mu_);
+  return object->changed_ns;
+}
+
+void ObjectTable::SetGone(const ObjectPtr& object) {
+  MutexLock lock(mu_);
+  totals_.allocated -= object->allocated;
+  object->allocated = 0;
 }
 
 std::vector<Victim> ObjectTable::TakeVictims(uint64_t bytes) {
@@ -320,6 +353,7 @@ ObjectRow ObjectTable::RowOf(const ObjectPtr& object) const {
           .file = object->identity,
           .allocated = object->allocated,
           .complete = object->complete,
+          .changed_ns = object->changed_ns,
           .lent = object->lent,
           .last_use_s = object->last_use_s};
 }
@@ -340,8 +374,12 @@ void ObjectTable::ResizeUnit(const CachedObject& object, uint64_t unit) {
 }
 
 void ObjectTable::RemoveUnits(const CachedObject& object) {
+  if (object.lent) return policy_.Remove({object.name, UnitKey::kWholeObject});
+  uint64_t last = UINT64_MAX;
   for (const uint64_t index : object.blocks.PresentIn(0, object.blocks.block_count())) {
-    policy_.Remove(KeyOf(object, index));
+    const uint64_t unit = index / options_.unit_blocks;
+    if (unit != last) policy_.Remove({object.name, unit});
+    last = unit;
   }
 }
 

@@ -43,11 +43,13 @@ struct CachedObject {
   // Guarded by the mutex of the table.
   BlockMap blocks;
   uint64_t allocated;
+  int64_t changed_ns;  // FileStatus::changed_ns after our own last change; another one means somebody else's.
   int64_t last_use_s;
   bool complete;          // See ObjectRow.
   bool lent;              // See ObjectRow: evicted whole, never changed in place.
   bool alive = true;      // In the table. A dead object is only held by those who still read it.
   bool checking = false;  // A check for completeness is under way.
+  bool syncing = false;   // Until it is over nobody knows whether the bytes that were written are those read back.
   bool refused = false;   // Its bytes do not have the MD5 that its ETag looks like: never complete.
   uint64_t drops = 0;     // Blocks dropped so far: whoever looked at all of them can tell that one went.
   std::shared_ptr<DataFile> file;
@@ -63,11 +65,24 @@ struct BlockPin {
   ByteRange range;
   uint64_t checksum = 0;
   bool checked = false;
+  int64_t changed_ns = 0;          // See CachedObject.
   std::shared_ptr<DataFile> file;  // Null: the reader opens it.
 };
 
 enum class ReadOutcome { kRead, kVerified, kDamaged, kFailed };
 enum class CheckVerdict { kComplete, kRefused, kFailed };
+
+// What a look at all of an object found.
+struct CheckResult {
+  CheckVerdict verdict = CheckVerdict::kFailed;
+  int64_t changed_ns = 0;  // Of the file, the same before and after.
+};
+
+// A file to hand out, and the change that is the last one known of it.
+struct LentObject {
+  ObjectPtr object;
+  int64_t changed_ns = 0;
+};
 
 // What left the table by eviction: blocks [first, last) of an object, or all of it.
 struct Victim {
@@ -106,7 +121,8 @@ class ObjectTable {
   // For readers. Every pin is given back.
   std::optional<BlockPin> Pin(const ObjectName& name, uint64_t index) S3OVERLAY_EXCLUDES(mu_);
   std::optional<BlockPin> PinForCheck(const ObjectPtr& object, uint64_t index) S3OVERLAY_EXCLUDES(mu_);
-  void Unpin(const BlockPin& pin, ReadOutcome outcome) S3OVERLAY_EXCLUDES(mu_);
+  // Of kRead: whether what was read counts, or the file has come into doubt meanwhile.
+  bool Unpin(const BlockPin& pin, ReadOutcome outcome) S3OVERLAY_EXCLUDES(mu_);
   void KeepOpen(const ObjectPtr& object, std::shared_ptr<DataFile> file) S3OVERLAY_EXCLUDES(mu_);
   bool Has(const ObjectName& name, uint64_t index) const S3OVERLAY_EXCLUDES(mu_);
   CacheShare GetShare(const ObjectName& name) const S3OVERLAY_EXCLUDES(mu_);
@@ -117,17 +133,22 @@ class ObjectTable {
   // Takes an object out, because its file is not what it should be. The writer removes what is left of it.
   void Doom(const ObjectPtr& object) S3OVERLAY_EXCLUDES(mu_);
 
-  // The object is about to be handed out: from here on it is never changed in place. Null where it is not complete.
-  ObjectPtr Lend(const ObjectName& name, std::shared_ptr<BackingFile>* already_open) S3OVERLAY_EXCLUDES(mu_);
-  // The one to keep: another caller may have been faster.
-  std::shared_ptr<BackingFile> KeepLent(const ObjectPtr& object, std::shared_ptr<BackingFile> backing)
-      S3OVERLAY_EXCLUDES(mu_);
+  // Somebody else has changed the file, as of `changed_ns`: it is complete no longer, and every block has to be held to
+  // its checksum again.
+  void Doubt(const ObjectPtr& object, int64_t changed_ns) S3OVERLAY_EXCLUDES(mu_);
+  void SetSyncing(const ObjectPtr& object, bool syncing) S3OVERLAY_EXCLUDES(mu_);
+
+  // The object is about to be handed out: from here on it is never changed in place. Nothing where it is not complete.
+  std::optional<LentObject> Lend(const ObjectName& name) S3OVERLAY_EXCLUDES(mu_);
+  // The one to keep: another caller may have been faster. `changed_ns` is that of the note that it was lent.
+  std::shared_ptr<BackingFile> KeepLent(const ObjectPtr& object, std::shared_ptr<BackingFile> backing,
+                                        int64_t changed_ns) S3OVERLAY_EXCLUDES(mu_);
 
   // Whether a check for completeness is worth its while and not under way; it is under way from here on. Returns the
   // number of the object's drops at this moment.
   std::optional<uint64_t> BeginCheck(const ObjectPtr& object) S3OVERLAY_EXCLUDES(mu_);
   // True where the object is complete from here on: never with a block dropped since the check began.
-  bool EndCheck(const ObjectPtr& object, CheckVerdict verdict, uint64_t drops) S3OVERLAY_EXCLUDES(mu_);
+  bool EndCheck(const ObjectPtr& object, const CheckResult& result, uint64_t drops) S3OVERLAY_EXCLUDES(mu_);
 
   // For the writer.
   ObjectPtr Find(const ObjectName& name) const S3OVERLAY_EXCLUDES(mu_);
@@ -135,7 +156,9 @@ class ObjectTable {
   std::shared_ptr<DataFile> GetFile(const ObjectPtr& object) S3OVERLAY_EXCLUDES(mu_);
   bool MayWrite(const ObjectPtr& object, uint64_t index) const S3OVERLAY_EXCLUDES(mu_);
   void AddBlock(const ObjectPtr& object, uint64_t index, uint64_t checksum) S3OVERLAY_EXCLUDES(mu_);
-  void SetAllocated(const ObjectPtr& object, uint64_t bytes) S3OVERLAY_EXCLUDES(mu_);
+  void SetStatus(const ObjectPtr& object, const FileStatus& status) S3OVERLAY_EXCLUDES(mu_);
+  int64_t ChangeOf(const ObjectPtr& object) const S3OVERLAY_EXCLUDES(mu_);
+  void SetGone(const ObjectPtr& object) S3OVERLAY_EXCLUDES(mu_);  // The file takes no space any more.
   std::vector<Victim> TakeVictims(uint64_t bytes) S3OVERLAY_EXCLUDES(mu_);
   void DoomAll() S3OVERLAY_EXCLUDES(mu_);
   TableChanges TakeChanges() S3OVERLAY_EXCLUDES(mu_);

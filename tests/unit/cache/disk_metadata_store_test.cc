@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "support/fake_clock.h"
 #include "support/temp_dir.h"
 
@@ -160,6 +163,26 @@ TEST_F(DiskMetadataStoreTest, ADamagedFileIsAnEmptyMemory) {
   store_->KeepEntry(kScope, "a", File("a", "1"));
   store_->Flush();
   EXPECT_TRUE(store_->RecallEntry(kScope, "a"));
+}
+
+TEST_F(DiskMetadataStoreTest, AFileThatIsRemovedOrDamagedWhileItIsOpenIsStartedAnew) {
+  const auto keep = [&](const std::string& name) {
+    store_->KeepEntry(kScope, name, File(name, "1"));
+    store_->Flush();
+  };
+  keep("a");
+  for (const char* name : {"metadata.sqlite", "metadata.sqlite-wal", "metadata.sqlite-shm"}) {
+    std::filesystem::remove(dir_ / name);
+  }
+  keep("b");
+  EXPECT_TRUE(store_->RecallEntry(kScope, "b"));
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "metadata.sqlite"));
+  Reopen();
+  EXPECT_TRUE(store_->RecallEntry(kScope, "b"));
+  // In place, under both connections.
+  std::fstream(dir_ / "metadata.sqlite", std::ios::in | std::ios::out) << std::string(20'000, 'x');
+  for (int i = 0; i < 3; ++i) keep("c");
+  EXPECT_TRUE(store_->RecallEntry(kScope, "c"));
 }
 
 TEST_F(DiskMetadataStoreTest, TheFilesAreTheOwnersAlone) {

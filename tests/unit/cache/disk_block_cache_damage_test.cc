@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What others do to the files of a cache, while it is open and between its runs: never a wrong byte, and the cache
+// always starts and works.
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <map>
+#include <optional>
+#include <sstream>
+#include <tuple>
+
+#include "unit/cache/disk_block_cache_fixture.h"
+
+namespace s3overlay {
+namespace {
+
+class DiskBlockCacheDamageTest : public DiskBlockCacheFixture {
+ protected:
+  fs::path FileOf(const std::string& extension) const {
+    for (const fs::path& file : DataFiles()) {
+      if (file.extension() == extension) return file;
+    }
+    ADD_FAILURE() << "no file " << extension;
+    return {};
+  }
+
+  // The file behind a complete object holds its bytes, where there is one.
+  bool LendsRightBytes(const ObjectId& object) {
+    const auto lent = cache_->OpenComplete(object);
+    if (lent == nullptr) return false;
+    std::vector<std::byte> bytes(object.size);
+    EXPECT_EQ(::pread(lent->fd(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+    EXPECT_EQ(bytes, BytesOf(object, {0, object.size})) << object.key;
+    return true;
+  }
+
+  // Every block of it, and every part of one: right, or not there.
+  uint64_t CountRightBlocks(const ObjectId& object) {
+    uint64_t blocks = 0;
+    for (uint64_t i = 0; i < BlockCount(object.size, kBlock); ++i) {
+      std::vector<std::byte> part(100);
+      if (cache_->Get(object, i, 1000, part)) {
+        EXPECT_EQ(part, BytesOf(object, {i * kBlock + 1000, part.size()})) << object.key << " block " << i;
+      }
+      blocks += Has(object, i) ? 1 : 0;
+    }
+    return blocks;
+  }
+};
+
+TEST_F(DiskBlockCacheDamageTest, AFlippedBitIsSeenThoughTheBlockWasCheckedBefore) {
+  const ObjectId partial = MakeObject("p.p", 4 * kBlock);
+  const ObjectId whole = MakeObject("w.w", 4 * kBlock);
+  for (const uint64_t index : {0U, 1U, 2U}) Put(partial, index);
+  PutAll(whole);
+  for (const ObjectId& object : {partial, whole}) (void)CountRightBlocks(object);
+  FlipByte(FileOf(".p"), kBlock + 1050);
+  FlipByte(FileOf(".w"), 2 * kBlock + 1050);
+  EXPECT_EQ(CountRightBlocks(partial), 2U);
+  (void)CountRightBlocks(whole);
+  EXPECT_FALSE(Has(whole, 2));
+  EXPECT_GE(metrics_.Get(Metric::kCacheChecksumErrors), 2U);
+}
+
+TEST_F(DiskBlockCacheDamageTest, OurOwnWritesDoNotHideADamagedBlock) {
+  const ObjectId object = MakeObject("a", 8 * kBlock);
+  for (const uint64_t index : {0U, 1U}) Put(object, index);
+  cache_->Flush();
+  ASSERT_EQ(CountRightBlocks(object), 2U);
+  FlipByte(DataFiles().front(), 1050);
+  for (const uint64_t index : {2U, 3U}) Put(object, index);
+  cache_->Flush();
+  EXPECT_EQ(CountRightBlocks(object), 3U);
+}
+
+TEST_F(DiskBlockCacheDamageTest, AChangedFileIsNotHandedOut) {
+  const ObjectId object = MakeObject("a", 4 * kBlock);
+  PutAll(object);
+  FlipByte(DataFiles().front(), 5);
+  EXPECT_FALSE(LendsRightBytes(object));
+  cache_->Flush();
+  EXPECT_FALSE(LendsRightBytes(object)) << "the check finds the damage";
+  PutAll(object);
+  EXPECT_TRUE(LendsRightBytes(object));
+  // Lent by now, and changed again.
+  FlipByte(DataFiles().front(), 5);
+  EXPECT_FALSE(LendsRightBytes(object));
+  cache_->Flush();
+  PutAll(object);
+  EXPECT_TRUE(LendsRightBytes(object));
+}
+
+TEST_F(DiskBlockCacheDamageTest, AChangedFileIsNotHandedOutInTheNextRun) {
+  const ObjectId object = MakeObject("a", 4 * kBlock);
+  for (const bool lent : {false, true}) {
+    PutAll(object);
+    if (lent) {
+      ASSERT_TRUE(LendsRightBytes(object));
+    }
+    Close();
+    FlipByte(DataFiles().front(), 5);
+    Open();
+    EXPECT_FALSE(LendsRightBytes(object));
+    cache_->Flush();
+    EXPECT_FALSE(LendsRightBytes(object));
+    cache_->Flush();
+  }
+}
+
+TEST_F(DiskBlockCacheDamageTest, AFileThatWasTouchedIsCheckedAndHandedOutAgain) {
+  const ObjectId object = MakeObject("a", 4 * kBlock);
+  PutAll(object);
+  ASSERT_TRUE(LendsRightBytes(object));
+  for (const bool restart : {false, true}) {
+    if (restart) Close();
+    fs::permissions(DataFiles().front(), fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read);
+    fs::permissions(DataFiles().front(), fs::perms::owner_read | fs::perms::owner_write);
+    if (restart) Open();
+    EXPECT_FALSE(LendsRightBytes(object));
+    cache_->Flush();
+    EXPECT_TRUE(LendsRightBytes(object));
+  }
+  Reopen();
+  EXPECT_TRUE(LendsRightBytes(object)) << "and nothing has to be checked where nobody came near it";
+}
+
+TEST_F(DiskBlockCacheDamageTest, TruncatedDeletedAndReplacedWhileItIsOpen) {
+  std::vector<ObjectId> objects;
+  for (const char* key : {"t.t", "e.e", "d.d", "r.r", "k.k"}) objects.push_back(MakeObject(key, 4 * kBlock));
+  for (const ObjectId& object : objects) {
+    PutAll(object);
+    (void)CountRightBlocks(object);
+  }
+  fs::resize_file(FileOf(".t"), kBlock);
+  fs::resize_file(FileOf(".e"), 0);
+  fs::resize_file(FileOf(".e"), 4 * kBlock);
+  const fs::path replaced = FileOf(".r");
+  dir_.Write("other", std::string(4 * kBlock, 'x'));
+  fs::rename(dir_ / "other", replaced);
+  fs::remove(FileOf(".d"));
+  for (const ObjectId& object : objects) {
+    (void)CountRightBlocks(object);
+    (void)LendsRightBytes(object);
+    cache_->Flush();
+    (void)LendsRightBytes(object);
+  }
+  EXPECT_EQ(CountRightBlocks(objects.back()), 4U);
+  for (const ObjectId& object : objects) {
+    PutAll(object);
+    EXPECT_EQ(CountRightBlocks(object), 4U) << object.key;
+    EXPECT_TRUE(LendsRightBytes(object)) << object.key;
+  }
+}
+
+TEST_F(DiskBlockCacheDamageTest, VerifyRepairsACompleteFile) {
+  const ObjectId object = MakeObject("a", 4 * kBlock);
+  PutAll(object);
+  // A flipped bit of the medium: nothing of the file's attributes tells of it.
+  struct stat before{};
+  ASSERT_EQ(::stat(DataFiles().front().c_str(), &before), 0);
+  FlipByte(DataFiles().front(), 5);
+  EXPECT_EQ(cache_->Verify({})->damaged_blocks, 1U);
+  EXPECT_EQ(cache_->Verify({})->damaged_blocks, 0U);
+  EXPECT_EQ(cache_->GetStats().objects, 0U) << "it goes whole";
+  PutAll(object);
+  EXPECT_EQ(CountRightBlocks(object), 4U);
+}
+
+TEST_F(DiskBlockCacheDamageTest, AnIndexThatCannotBeHadIsNoReasonNotToStart) {
+  const ObjectId object = MakeObject("a", 2 * kBlock);
+  Close();
+  fs::remove(dir_ / "index.sqlite");
+  fs::create_directory(dir_ / "index.sqlite");
+  Open();
+  PutAll(object);
+  EXPECT_FALSE(Has(object, 0));
+  fs::remove(dir_ / "index.sqlite");
+  clock_.Advance(std::chrono::seconds(2));
+  PutAll(object);
+  EXPECT_TRUE(Has(object, 0)) << "it works as soon as it can";
+}
+
+// A crash while a file that was handed out is mapped somewhere, and was to be removed.
+TEST_F(DiskBlockCacheDamageTest, WhatWaitsToBeRemovedIsCountedByTheNextRun) {
+  const ObjectId object = MakeObject("a", 16 * kBlock);
+  PutAll(object);
+  auto lent = cache_->OpenComplete(object);
+  ASSERT_NE(lent, nullptr);
+  void* const mapping = ::mmap(nullptr, object.size, PROT_READ, MAP_SHARED, lent->fd(), 0);
+  lent = nullptr;
+  cache_->Clear();
+  Reopen();
+  EXPECT_GE(cache_->GetStats().bytes, object.size);
+  EXPECT_EQ(::memcmp(mapping, BytesOf(object, {0, object.size}).data(), object.size), 0);
+  ::munmap(mapping, object.size);
+  for (int i = 0; i < 1000 && cache_->GetStats().bytes > 0; ++i) cache_->Flush();
+  EXPECT_EQ(cache_->GetStats().bytes, 0U);
+}
+
+// The state of all files at a moment, to be put back in part: in place, as tools do that restore a backup.
+class Snapshot {
+ public:
+  explicit Snapshot(const fs::path& dir) {
+    for (const auto& entry : fs::recursive_directory_iterator(dir)) {
+      if (!entry.is_regular_file()) continue;
+      std::stringstream text;
+      text << std::ifstream(entry.path(), std::ios::binary).rdbuf();
+      files_[entry.path()] = text.str();
+    }
+  }
+
+  // The files whose path has `part` in it are again what they were: also gone, where they were not there.
+  void Restore(const fs::path& dir, std::string_view part) const {
+    const auto is_meant = [&](const fs::path& path) { return path.string().find(part) != std::string::npos; };
+    std::vector<fs::path> extra;
+    for (const auto& entry : fs::recursive_directory_iterator(dir)) {
+      if (entry.is_regular_file() && is_meant(entry.path()) && !files_.contains(entry.path())) {
+        extra.push_back(entry.path());
+      }
+    }
+    for (const fs::path& path : extra) fs::remove(path);
+    for (const auto& [path, bytes] : files_) {
+      if (!is_meant(path)) continue;
+      fs::create_directories(path.parent_path());
+      std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+    }
+  }
+
+ private:
+  std::map<fs::path, std::string> files_;
+};
+
+enum class Copy { kOlder, kNewer, kNone };
+
+// Which copy of the index, of its log and of the data files the next run finds; and whether both were taken from a
+// cache in use (with a log) or after its orderly end.
+using Torn = std::tuple<Copy, Copy, Copy, bool>;
+
+class TornCopiesTest : public DiskBlockCacheDamageTest, public ::testing::WithParamInterface<Torn> {
+ protected:
+  // A first life: one object handed out, one in part. A second one: some of it evicted, other bytes in its place.
+  void LiveTwice() {
+    Close();
+    options_.dir = dir_ / "cache";
+    options_.size_limit = 1 << 20;
+    Open();
+    PutAll(objects_[0]);
+    ASSERT_TRUE(LendsRightBytes(objects_[0]));
+    PutAll(objects_[1]);
+    for (const uint64_t index : {0U, 2U, 5U}) Put(objects_[2], index);
+    older_ = Take();
+    for (int i = 0; i < 6; ++i) PutAll(MakeObject("filler-" + std::to_string(i), 48 * kBlock));
+    for (const uint64_t index : {1U, 2U, 3U}) Put(objects_[2], index);
+    PutAll(objects_[3]);
+    ASSERT_TRUE(LendsRightBytes(objects_[3]));
+    newer_ = Take();
+    Close();
+  }
+
+  Snapshot Take() {
+    cache_->Flush();
+    if (!std::get<3>(GetParam())) Close();
+    Snapshot snapshot(options_.dir);
+    if (cache_ == nullptr) Open();
+    return snapshot;
+  }
+
+  void Restore(Copy copy, const std::string& part) {
+    if (copy == Copy::kOlder) older_->Restore(options_.dir, part);
+    if (copy == Copy::kNewer) newer_->Restore(options_.dir, part);
+    if (copy != Copy::kNone) return;
+    const fs::path path = fs::path(options_.dir) / part;
+    if (fs::is_regular_file(path)) fs::remove(path);
+  }
+
+  const std::vector<ObjectId> objects_ = {MakeObject("lent.l", 40 * kBlock), MakeObject("whole.w", 40 * kBlock),
+                                          MakeObject("partial.p", 20 * kBlock), MakeObject("later.x", 40 * kBlock)};
+  std::optional<Snapshot> older_;
+  std::optional<Snapshot> newer_;
+};
+
+TEST_P(TornCopiesTest, NeverServeAWrongByte) {
+  LiveTwice();
+  const auto& [index, log, data, in_use] = GetParam();
+  Restore(data, "data/");
+  Restore(index, "index.sqlite");
+  Restore(log, "index.sqlite-wal");
+  Open();
+  for (int round = 0; round < 2; ++round) {
+    for (const ObjectId& object : objects_) {
+      (void)LendsRightBytes(object);
+      cache_->Flush();
+      (void)LendsRightBytes(object);
+      (void)CountRightBlocks(object);
+    }
+    Reopen();
+  }
+  cache_->Clear();
+  PutAll(objects_[0]);
+  EXPECT_EQ(CountRightBlocks(objects_[0]), BlockCount(objects_[0].size, kBlock)) << "it is of use again";
+}
+
+std::string NameOfTorn(const ::testing::TestParamInfo<Torn>& info) {
+  const auto name = [](Copy copy) { return copy == Copy::kOlder ? "Older" : copy == Copy::kNewer ? "Newer" : "No"; };
+  const auto& [index, log, data, in_use] = info.param;
+  return std::string(name(index)) + "Index" + name(log) + "Log" + name(data) + "Data" + (in_use ? "InUse" : "AtRest");
+}
+
+INSTANTIATE_TEST_SUITE_P(Copies, TornCopiesTest,
+                         ::testing::Combine(::testing::Values(Copy::kOlder, Copy::kNewer, Copy::kNone),
+                                            ::testing::Values(Copy::kOlder, Copy::kNewer, Copy::kNone),
+                                            ::testing::Values(Copy::kOlder, Copy::kNewer), ::testing::Bool()),
+                         NameOfTorn);
+
+}  // namespace
+}  // namespace s3overlay
