@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A mount keeps to its limits while several times as much as they allow is read through it: looked at every 50 ms. Also
+// a soak: S3OVERLAY_TEST_SOAK_SECONDS says how long (20).
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include "fault/reader_load.h"
+#include "support/mount/mount_test.h"
+#include "support/mount/usage.h"
+
+namespace s3overlay::testing {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+
+constexpr uint64_t kCacheSize = 32 * kMiB;
+constexpr uint64_t kMemoryLimit = 64 * kMiB;
+// What the cache may hold beside its size: a block that is being written, and what the index grows by until it is
+// committed; and what comes and goes while a sample walks over the files.
+constexpr uint64_t kInFlight = 4 * kMiB;
+
+std::chrono::seconds SoakTime() {
+  const char* const seconds = std::getenv("S3OVERLAY_TEST_SOAK_SECONDS");
+  return std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : kSanitized ? 10 : 20);
+}
+
+class CacheLimits : public MountTest {
+ protected:
+  void SetUp() override {
+    MountTest::SetUp();
+    if (IsSkipped()) return;
+    for (int i = 0; i < 40; ++i) {
+      const std::string name = "object-" + std::to_string(i);
+      const size_t size = i % 8 == 0 ? 12 * kMiB : i % 2 == 0 ? 3 * kMiB : 200 * kKiB + static_cast<size_t>(i);
+      files_.push_back({.path = sandbox().mountpoint() + "/" + name, .content = Pattern(size, 100 + files_.size())});
+      Put(name, files_.back().content);
+    }
+    MountStore({"--cache-size", std::to_string(kCacheSize), "--memory-limit", std::to_string(kMemoryLimit),
+                "--log-level", "info"});
+  }
+
+  std::vector<LoadedFile> files_;
+};
+
+TEST_F(CacheLimits, HoldUnderLoadAndDoNotCreep) {
+  const Usage base = UsageOf(mount().pid(), sandbox().cache());
+  UsageSampler sampler(mount().pid(), sandbox().cache());
+  ReaderLoad load(files_, 6);
+  const auto end = std::chrono::steady_clock::now() + SoakTime();
+  while (std::chrono::steady_clock::now() < end && !HasFailure()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  load.Stop();
+  sampler.Stop();
+  const std::vector<Usage>& samples = sampler.samples();
+  ASSERT_GT(samples.size(), 9U);
+  const size_t third = samples.size() / 3;
+  const Usage peak = PeakOf(samples, 0, samples.size());
+  const Usage middle = PeakOf(samples, third, 2 * third);
+  const Usage last = PeakOf(samples, 2 * third, samples.size());
+  std::cout << "read " << load.bytes() / kMiB << " MiB; peak: cache " << peak.cache_bytes / kMiB << " MiB, RSS "
+            << peak.rss / kMiB << " (middle " << middle.rss / kMiB << ", last " << last.rss / kMiB << "), threads "
+            << peak.threads << ", descriptors " << peak.descriptors << " (middle " << middle.descriptors << ", last "
+            << last.descriptors << ")\n";
+  EXPECT_LE(peak.cache_bytes, kCacheSize + kInFlight);
+  EXPECT_GT(peak.cache_bytes, kCacheSize / 2) << "and the cache is used";
+  EXPECT_LE(peak.threads, 100U);
+  EXPECT_LE(peak.descriptors, 400U);
+  EXPECT_LE(last.descriptors, middle.descriptors + 16);
+  if (kSanitized) return;
+  EXPECT_LE(peak.rss, base.rss + kMemoryLimit + 64 * kMiB);
+  EXPECT_LE(last.rss, middle.rss + middle.rss / 20 + 8 * kMiB);
+}
+
+}  // namespace
+}  // namespace s3overlay::testing
