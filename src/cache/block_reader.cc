@@ -110,8 +110,11 @@ ReadOutcome BlockReader::Check(BlockPin pin, std::vector<std::byte>& buffer) {
 }
 
 ReadOutcome BlockReader::ReadVerified(const BlockPin& pin, std::span<std::byte> whole) {
-  if (auto read = pin.file->Read(pin.range.offset, whole); !read) return Failed(read.error());
-  return Verify(pin, whole);
+  auto read = pin.file->Read(pin.range.offset, whole);
+  if (read) return Verify(pin, whole);
+  faults_.Note(read.error());
+  // What the medium does not give back is as good as damaged: written anew it may be.
+  return read.error().sys_errno == EIO ? ReadOutcome::kDamaged : ReadOutcome::kFailed;
 }
 
 ReadOutcome BlockReader::Verify(const BlockPin& pin, std::span<const std::byte> whole) {
@@ -185,11 +188,6 @@ std::shared_ptr<DataFile> BlockReader::OpenFile(const ObjectPtr& object) {
   }
   faults_.Note(opened.error());
   return nullptr;
-}
-
-ReadOutcome BlockReader::Failed(const Error& error) {
-  faults_.Note(error);
-  return ReadOutcome::kFailed;
 }
 
 }  // namespace s3overlay

@@ -52,7 +52,6 @@ class BlockReader {
   bool OpenFile(BlockPin& pin);
   std::shared_ptr<DataFile> OpenFile(const ObjectPtr& object);
   bool Sync(const ObjectPtr& object, DataFile& file);
-  ReadOutcome Failed(const Error& error);
 
   const std::string dir_;
   ObjectTable& table_;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint64_t kCommitBytes = uint64_t{64} << 20;
 constexpr Duration kCommitInterval = std::chrono::milliseconds(500);
+constexpr Duration kLookInterval = std::chrono::milliseconds(50);
 constexpr Duration kDyingTick = std::chrono::seconds(1);
 constexpr Duration kIdleTick = std::chrono::seconds(5);
 // Metadata blocks that a new file or a new extent of one may take beside its bytes.
@@ -47,10 +48,10 @@ CacheStorage::CacheStorage(CacheStorageOptions options, ObjectTable& table, cons
                            FaultLog& faults)
     : options_(std::move(options)),
       clock_(clock),
-      guard_(options_.dir, options_.limits),
       table_(table),
       metrics_(metrics),
-      faults_(faults) {}
+      faults_(faults),
+      guard_(options_.dir, options_.limits) {}
 
 void CacheStorage::Write(const BlockWrite& write) {
   if (WriteNow(write)) {
@@ -62,8 +63,9 @@ void CacheStorage::Write(const BlockWrite& write) {
 
 bool CacheStorage::WriteNow(const BlockWrite& write) {
   const uint64_t needed = RoundUpToPage(write.block->size()) + kWriteOverhead;
-  if (!guard_.CanEverHold(needed) || !EnsureAlive()) return false;
-  if (!MakeRoom(needed, table_.Find(NameOf(write.object)) == nullptr ? 1 : 0)) return false;
+  const bool creates = table_.Find(NameOf(write.object)) == nullptr;
+  if (!guard_.CanEverHold(needed) || (IsDueToLook(creates) && !EnsureAlive())) return false;
+  if (!MakeRoom(needed, creates ? 1 : 0)) return false;
   const ObjectPtr object = FindOrCreate(write.object);
   if (object == nullptr || !table_.MayWrite(object, write.index)) return false;
   const std::shared_ptr<DataFile> file = OpenToChange(object);
@@ -80,6 +82,11 @@ bool CacheStorage::WriteNow(const BlockWrite& write) {
   written_since_commit_ += write.block->size();
   on_full_(object);
   return true;
+}
+
+// Looking at three paths for every block costs as much as writing it.
+bool CacheStorage::IsDueToLook(bool creates) const {
+  return creates || index_ == nullptr || index_damaged_ || clock_.Now() - last_look_ >= kLookInterval;
 }
 
 ObjectPtr CacheStorage::FindOrCreate(const ObjectId& id) {

@@ -94,6 +94,7 @@ class CacheStorage {
   bool TidyAfterCrash(CachedObject& object);
   void Reject(const ObjectPtr& object);
   bool EnsureAlive();
+  bool IsDueToLook(bool creates) const;
   void Forget();
 
   void Commit();
@@ -118,7 +119,6 @@ class CacheStorage {
   // Constant after construction.
   const CacheStorageOptions options_;
   const Clock& clock_;
-  const SpaceGuard guard_;
 
   // Own synchronisation.
   ObjectTable& table_;
@@ -128,6 +128,7 @@ class CacheStorage {
   std::atomic<bool> was_clean_{true};
 
   // Of the writer's thread.
+  SpaceGuard guard_;
   std::unique_ptr<CacheDirectory> directory_;
   std::unique_ptr<CacheIndex> index_;
   OnFull on_full_ = [](const ObjectPtr&) {};
@@ -136,6 +137,7 @@ class CacheStorage {
   int64_t next_serial_ = 1;
   uint64_t written_since_commit_ = 0;  // Bytes.
   TimePoint last_commit_{};
+  TimePoint last_look_{};   // At whether the directory is still there.
   TimePoint next_start_{};  // Where the last one failed.
   bool index_damaged_ = false;
 };

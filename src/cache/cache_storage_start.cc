@@ -165,6 +165,7 @@ void CacheStorage::Reject(const ObjectPtr& object) {
 
 // False where there is no cache directory to be had at the moment.
 bool CacheStorage::EnsureAlive() {
+  last_look_ = clock_.Now();
   const bool alive = directory_ != nullptr && index_ != nullptr && directory_->IsAlive() && index_->IsAlive();
   if (alive && !index_damaged_) return true;
   if (clock_.Now() < next_start_) return false;

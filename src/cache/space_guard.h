@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // SpaceGuard: how much has to go before something may be written, by the cache's own limit and by what the file system
-// has left for others. Pure but for the question to the file system.
+// has left for others. Asks the file system for every write where it is nearly full, and once for a few MiB where it is
+// not. Of one thread.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +20,18 @@ class SpaceGuard {
   SpaceGuard(std::string dir, SpaceLimits limits) : dir_(std::move(dir)), limits_(limits) {}
 
   // Bytes to free before `incoming` more may be written on top of `used`; zero where they may be at once.
-  uint64_t BytesToFree(uint64_t used, uint64_t incoming) const;
+  uint64_t BytesToFree(uint64_t used, uint64_t incoming);
 
   // False where nothing that is freed here could ever make room for it.
   bool CanEverHold(uint64_t bytes) const { return bytes <= limits_.size_limit; }
 
  private:
+  void AskIfNeeded(uint64_t incoming);
+
   const std::string dir_;
   const SpaceLimits limits_;
+  uint64_t free_ = 0;         // Of the file system, when it was last asked.
+  uint64_t since_asked_ = 0;  // Bytes that were to be written from then on.
 };
 
 }  // namespace s3overlay
