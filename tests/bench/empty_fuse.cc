@@ -3,7 +3,9 @@
 // The empty FUSE server: files of one size, answered from memory by a server that does nothing else. What it reaches is
 // the ceiling of any daemon that answers reads itself; benchmarks are held against it.
 //
-// Usage: empty_fuse MOUNTPOINT FILES BYTES   (files f0, f1, ...; byte i of each is i mod 251; ends when unmounted)
+// Usage: empty_fuse MOUNTPOINT FILES CONTENT [xattr]
+// Files f0, f1, ..., each with the bytes of the file CONTENT. With xattr, extended attributes are asked for and there
+// are none; without, the kernel is told once not to ask. Ends when unmounted.
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
@@ -12,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -22,7 +25,7 @@ constexpr size_t kMaxRead = 1 << 20;
 
 struct Server {
   size_t files = 0;
-  size_t bytes = 0;
+  bool has_xattr = false;
   std::vector<char> content;
 };
 
@@ -35,7 +38,7 @@ struct stat Attributes(const Server& server, fuse_ino_t ino) {
   attributes.st_ino = ino;
   attributes.st_nlink = 1;
   attributes.st_mode = ino == FUSE_ROOT_ID ? S_IFDIR | 0555 : S_IFREG | 0444;
-  attributes.st_size = ino == FUSE_ROOT_ID ? 0 : static_cast<off_t>(server.bytes);
+  attributes.st_size = ino == FUSE_ROOT_ID ? 0 : static_cast<off_t>(server.content.size());
   return attributes;
 }
 
@@ -78,8 +81,8 @@ void Open(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
 
 void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info*) {
   const Server& server = Of(request);
-  const size_t begin = std::min(static_cast<size_t>(offset), server.bytes);
-  fuse_reply_buf(request, server.content.data() + begin, std::min(size, server.bytes - begin));
+  const size_t begin = std::min(static_cast<size_t>(offset), server.content.size());
+  fuse_reply_buf(request, server.content.data() + begin, std::min(size, server.content.size() - begin));
 }
 
 void ReadDirectoryPlus(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info*) {
@@ -97,7 +100,16 @@ void ReadDirectoryPlus(fuse_req_t request, fuse_ino_t, size_t size, off_t offset
   fuse_reply_buf(request, buffer.data(), used);
 }
 
-void GetXattr(fuse_req_t request, fuse_ino_t, const char*, size_t) { fuse_reply_err(request, ENOSYS); }
+void GetXattr(fuse_req_t request, fuse_ino_t, const char*, size_t) {
+  fuse_reply_err(request, Of(request).has_xattr ? ENODATA : ENOSYS);
+}
+
+bool Load(const char* path, std::vector<char>& content) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  content.resize(static_cast<size_t>(file.tellg()));
+  file.seekg(0);
+  return static_cast<bool>(file.read(content.data(), static_cast<std::streamsize>(content.size())));
+}
 
 int Serve(Server& server, const char* mountpoint) {
   fuse_lowlevel_ops operations{};
@@ -125,14 +137,16 @@ int Serve(Server& server, const char* mountpoint) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: empty_fuse MOUNTPOINT FILES BYTES\n");
+  if (argc != 4 && argc != 5) {
+    std::fprintf(stderr, "usage: empty_fuse MOUNTPOINT FILES CONTENT [xattr]\n");
     return 2;
   }
   Server server;
   server.files = std::strtoul(argv[2], nullptr, 10);
-  server.bytes = std::strtoul(argv[3], nullptr, 10);
-  server.content.resize(server.bytes);
-  for (size_t i = 0; i < server.bytes; ++i) server.content[i] = static_cast<char>(i % 251);
+  server.has_xattr = argc == 5;
+  if (!Load(argv[3], server.content)) {
+    std::fprintf(stderr, "empty_fuse: %s cannot be read\n", argv[3]);
+    return 1;
+  }
   return Serve(server, argv[1]);
 }
