@@ -154,7 +154,7 @@ TEST_P(OutageMatrix, EveryRowHolds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Faults, OutageMatrix, ::testing::ValuesIn(OutageFaults()),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& fault) { return std::string(fault.param.name); });
 
 // --- What a store can say in place of an object's bytes, for good.
 
