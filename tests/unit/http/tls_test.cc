@@ -100,10 +100,10 @@ class TlsServer {
   std::thread thread_;
 };
 
-Result<HttpResponse> Ask(const TlsServer& server, const CurlTransportOptions& options,
-                         const std::string& host = "127.0.0.1") {
+Result<HttpResponse> Ask(const TlsServer& server, CurlTransportOptions options, const std::string& host = "127.0.0.1") {
   const SystemClock clock;
-  return CurlTransport(options, clock)
+  options.connect_timeout = std::chrono::seconds(60);  // A handshake takes its time where the machine is busy.
+  return CurlTransport(std::move(options), clock)
       .Send({.method = "GET", .url = server.url(host), .headers = {}, .body = "", .bypass_proxy = true}, {}, {});
 }
 
