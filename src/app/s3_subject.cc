@@ -11,7 +11,7 @@ namespace s3overlay {
 
 Result<S3Subject> ParseS3Subject(const std::string& text) {
   constexpr std::string_view kScheme = "s3://";
-  if (!IsS3Text(text) || text.size() == kScheme.size() || text[kScheme.size()] == '/') {
+  if (!text.starts_with(kScheme) || text.size() == kScheme.size() || text[kScheme.size()] == '/') {
     return Error{.code = ErrorCode::kInvalidArgument,
                  .message = fmt::format("'{}' is no S3 address: s3://BUCKET/KEY is one", RedactUrl(text))};
   }

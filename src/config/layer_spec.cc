@@ -29,8 +29,14 @@ bool CanBeBucket(std::string_view name) {
   });
 }
 
+// A URL of any kind holds its '=' in its query.
+bool IsUrl(std::string_view text) {
+  const size_t mark = text.find("://");
+  return mark != std::string_view::npos && mark < text.find('=');
+}
+
 bool IsNeverSplit(std::string_view text) {
-  return IsS3Uri(text) || text.starts_with('/') || text.starts_with("./") || text.starts_with("../") || text == "." ||
+  return IsUrl(text) || text.starts_with('/') || text.starts_with("./") || text.starts_with("../") || text == "." ||
          text == "..";
 }
 

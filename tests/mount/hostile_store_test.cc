@@ -57,7 +57,7 @@ class Hostile : public ::testing::Test {
     sandbox_->SetEnvironment("AWS_SECRET_ACCESS_KEY", "its-secret");
     sandbox_->AllowErrorsInLog();
     MountOptions options;
-    options.arguments = {"--layer", "s3://hostile/data", "--op-timeout", "2s", "--memory-limit", "64M"};
+    options.arguments = {"--layer", "s3://hostile/data", "--op-timeout", "1s", "--memory-limit", "64M"};
     mount_ = std::make_unique<Mount>(*sandbox_, options);
     pid_ = mount_->pid();
   }

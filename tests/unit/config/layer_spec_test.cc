@@ -68,5 +68,15 @@ TEST(LayerSpecs, APlaceStaysBelowTheMountpoint) {
   for (const char* const text : {"..", "a/..", "./a", "a//b"}) EXPECT_FALSE(ParseSubPath(text)) << text;
 }
 
+TEST(LayerSpec, AUrlIsNeverSplitNorRepeatedWithItsSecrets) {
+  for (const char* url : {"https://store/b/k?X-Amz-Signature=MARK", "https://user:MARK@store/k?a=b"}) {
+    const Result<LayerSpec> layer = ParseLayerSpec(url);
+    ASSERT_FALSE(layer);
+    EXPECT_NE(layer.error().message.find("a layer is s3://bucket"), std::string::npos) << layer.error().message;
+    EXPECT_EQ(layer.error().message.find("MARK"), std::string::npos) << layer.error().message;
+  }
+  EXPECT_EQ(ParseLayerSpec("sub=s3://b/p")->at, "sub");
+}
+
 }  // namespace
 }  // namespace s3overlay
