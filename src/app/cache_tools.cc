@@ -99,8 +99,8 @@ Result<CacheStatsAnswer> AskForStats(const std::string& mountpoint) {
   auto stats = (*client)->FetchCacheStats();
   if (!stats) return stats.error();
   const auto status = (*client)->FetchStatus();
-  return CacheStatsAnswer{
-      .stats = std::move(*stats), .owner_pid = status ? PidOf(*status) : 0, .owner_mountpoint = mountpoint};
+  if (!status) return status.error();
+  return CacheStatsAnswer{.stats = std::move(*stats), .owner_pid = PidOf(*status), .owner_mountpoint = mountpoint};
 }
 
 }  // namespace
