@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include <future>
+#include <thread>
 #include <vector>
 
 #include "fault/fault_fixture.h"
@@ -73,6 +74,7 @@ TEST_F(NoHang, H02_AWalkOfLocalFilesThatMeetsSilence) {
   MountBoth({"--op-timeout", "30s"});
   ASSERT_EQ(ReadWhole(At(NameOf(0))).bytes, "local");
   proxy().SetStore(Store::kSilent);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // Past what the mount knows.
   int failed = 0;
   const double seconds = SecondsOf([&] { failed = WalkManyFiles(); });
   EXPECT_EQ(failed, 1) << "all but the directory that S3 had a name of";
@@ -113,7 +115,7 @@ TEST_F(NoHang, H05_PacketsThatVanishAreSilenceToo) {
     const NetNamespace::Visit visit(network);
     MountBoth({"--op-timeout", "4s"});
   }
-  const UniqueFd fd = OpenDirect(At("a"));
+  UniqueFd fd = OpenDirect(At("a"));
   ASSERT_TRUE(fd.is_open());
   network.Drop(inside.port());
   auto read = std::async(std::launch::async, [&] { return SecondsOf([&] { ReadAt(fd.get(), 0, 4096); }); });
@@ -121,9 +123,9 @@ TEST_F(NoHang, H05_PacketsThatVanishAreSilenceToo) {
   EXPECT_LT(SecondsOf([&] { failed = WalkManyFiles(); }), Promise(kWalkLimit));
   EXPECT_EQ(failed, 0);
   EXPECT_LT(read.get(), Promise(4 + 2));
+  fd.Reset();
   network.LetPass();
   EXPECT_TRUE(Eventually([&] { return State(NameOf(1)) == "fallback"; })) << "it comes back by itself";
-  Unmount();
 }
 
 TEST_F(NoHang, H06_ASignalEndsTheDaemonWhateverWaits) {
@@ -132,6 +134,7 @@ TEST_F(NoHang, H06_ASignalEndsTheDaemonWhateverWaits) {
                        .foreground = true};
   MountWith(options);
   ASSERT_TRUE(Eventually([&] { return StatError(At("o/0")) == 0; }));
+  proxy().AddRule({.operation = "GET", .target_part = "/o/", .fault = {.stall_after = 0}});
   OpenManyObjects("o", 40);
   proxy().SetStore(Store::kSilent);
   ReadAllOpen();
@@ -163,14 +166,16 @@ TEST_F(NoHang, H07_ReadsThatHangOnOneStoreDelayNoOther) {
   options.arguments = {"--config", config, "--op-timeout", "10s"};
   MountWith(options);
   ASSERT_EQ(ReadWhole(At("two/b")).error, 0);
+  proxy().AddRule({.operation = "GET", .target_part = "/one/", .fault = {.stall_after = 0}});
   OpenManyObjects("one", kHung);
-  proxy().SetStore(Store::kSilent);
   ReadAllOpen();
-  ASSERT_TRUE(Eventually([&] { return proxy().Count("GET") >= 8; }));
+  ASSERT_TRUE(Eventually([&] { return proxy().stalled() >= 8; }));
   EXPECT_LT(SecondsOf([&] { EXPECT_TRUE(Holds(At("two/a"), object)); }), Promise(3)) << "another store";
   EXPECT_LT(SecondsOf([&] { EXPECT_TRUE(Holds(At("here/file"), "local")); }), Promise(1)) << "a local layer";
-  proxy().SetStore(Store::kUp);
+  proxy().ClearRules();
+  proxy().Release();
   for (auto& reader : readers_) reader.wait();
+  open_.clear();
   Unmount();
 }
 
