@@ -63,7 +63,8 @@ Result<void> CheckVersion(const HttpResponse& response, const ObjectId& pinned) 
   const std::optional<std::string> etag = UnquoteEtag(HeaderOr(response, "ETag", ""));
   if (!etag) return Bad("an ETag that is none");
   if (!etag->empty() && !pinned.etag.empty() && Opaque(*etag) != Opaque(pinned.etag)) return Gone("its ETag differs");
-  if (HasStrongEtag(pinned)) return {};
+  // Whoever read If-Match can say what it was matched with. A page of somebody else's, as long as the object, cannot.
+  if (HasStrongEtag(pinned)) return etag->empty() ? Bad("no ETag") : Result<void>();
   if (pinned.last_modified == WallTime{}) {
     // Neither If-Match nor a date can pin it: then the ETag has to be there.
     return etag->empty() ? Bad("no ETag") : Result<void>();

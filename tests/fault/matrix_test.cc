@@ -56,11 +56,11 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
     WriteLocal("cached", Pattern(cached_.size(), 9));
     Put("partly", partly_);
     WriteLocal("partly", Pattern(partly_.size(), 9));
-    Put("same", "S3 bytes");
-    WriteLocal("same", "my bytes");
-    Put("other", "S3, and of another size");
-    WriteLocal("other", "local");
-    Put("s3-only", "in S3");
+    Put("twins/same", "S3 bytes");
+    WriteLocal("twins/same", "my bytes");
+    Put("twins/other", "S3, and of another size");
+    WriteLocal("twins/other", "local");
+    Put("lone/s3-only", "in S3");
     Put("unknown/both", "in S3");
     WriteLocal("unknown/both", "local");
     Put("dir/in-S3", "x");
@@ -77,7 +77,8 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
     ASSERT_TRUE(ComesToCache("cached"));
     ASSERT_TRUE(SameBytes(ReadDirect(At("partly"), kMiddle, kBlock), partly_.substr(kMiddle, kBlock)));
     ASSERT_TRUE(ComesPartlyToCache("partly"));
-    for (const char* const name : {"same", "other", "s3-only", "hidden/below"}) ASSERT_EQ(StatError(At(name)), 0);
+    for (const char* const name : {"twins/same", "twins/other", "lone/s3-only", "hidden/below"})
+      ASSERT_EQ(StatError(At(name)), 0);
     ASSERT_EQ(ListNames(At("dir")).names.size(), 2U);
     ASSERT_EQ(ListNames(At("")).error, 0);
   }
@@ -98,14 +99,14 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
     ExpectHonestError(ReadDirect(At("partly"), 0, kBlock).error);  // Row 04.
     EXPECT_TRUE(SameBytes(ReadAt(open.get(), kMiddle, kBlock), partly_.substr(kMiddle, kBlock))) << "row 14";
     ExpectHonestError(ReadAt(open.get(), kMiddle / 2, kBlock).error);  // Row 14: never the local file's bytes.
-    ExpectHonestError(OpenError(At("s3-only")));                       // Row 06.
+    ExpectHonestError(OpenError(At("lone/s3-only")));                  // Row 06.
     ExpectHonestError(StatError(At("never-asked-for")));               // Row 06: no absence.
-    EXPECT_EQ(StatError(At("s3-only")), 0) << "row 06: what was last known is shown";
+    EXPECT_EQ(StatError(At("lone/s3-only")), 0) << "row 06: what was last known is shown";
   }
   void ExpectStandIns() {
-    EXPECT_TRUE(Holds(At("same"), "my bytes")) << "row 05";
-    EXPECT_EQ(State("same"), "degraded") << "row 05";
-    ExpectHonestError(OpenError(At("other")));  // Row 05: known to differ.
+    EXPECT_TRUE(Holds(At("twins/same"), "my bytes")) << "row 05";
+    EXPECT_EQ(State("twins/same"), "degraded") << "row 05";
+    ExpectHonestError(OpenError(At("twins/other")));  // Row 05: known to differ.
     EXPECT_TRUE(Holds(At("unknown/both"), "local")) << "row 05";
     EXPECT_EQ(State("unknown/both"), "degraded") << "row 05";
     EXPECT_TRUE(Holds(At("only"), "local only"));
@@ -149,7 +150,7 @@ TEST_P(OutageMatrix, EveryRowHolds) {
   ExpectLocalLife();
   EndOutage();
   EXPECT_TRUE(ComesToState("cached", "fresh"));
-  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("other"), "S3, and of another size")); }));
+  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("twins/other"), "S3, and of another size")); }));
   EXPECT_TRUE(SameBytes(ReadAt(open.get(), 0, kBlock), partly_.substr(0, kBlock))) << "the handle goes on";
 }
 
@@ -204,10 +205,10 @@ TEST_F(ByteMatrix, NoLieIsTakenForBytes) {
   }
   sandbox().AllowErrorsInLog();  // A redirect is a fault of the mount.
   MountBoth({"--op-timeout", "3s"});
-  for (const ByteFault& fault : faults) ASSERT_EQ(State(fault.name), "fresh");
   for (const ByteFault& fault : faults) {
-    proxy().AddRule({.operation = "GET", .target_part = fault.name, .fault = fault.fault});
+    proxy().AddRule({.operation = "GET", .target_part = "/" + std::string(fault.name), .fault = fault.fault});
   }
+  for (const ByteFault& fault : faults) ASSERT_EQ(State(fault.name), "fresh");
   std::vector<std::future<ReadOutcome>> readers;
   for (const ByteFault& fault : faults) {
     readers.push_back(std::async(std::launch::async, [&] {
@@ -218,7 +219,7 @@ TEST_F(ByteMatrix, NoLieIsTakenForBytes) {
   for (size_t i = 0; i < faults.size(); ++i) {
     const ReadOutcome outcome = readers[i].get();
     EXPECT_THAT(outcome.error, AnyOf(EIO, ETIMEDOUT, ESTALE, EACCES)) << faults[i].name;
-    EXPECT_EQ(object.substr(0, outcome.bytes.size()), outcome.bytes) << faults[i].name;
+    EXPECT_TRUE(object.substr(0, outcome.bytes.size()) == outcome.bytes) << faults[i].name;
   }
 }
 

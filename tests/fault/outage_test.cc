@@ -123,7 +123,7 @@ TEST_F(Offline, O02_AttributesAreShownAlsoWhereTheContentCannotBeHad) {
 TEST_F(Offline, O03_NothingValidIsDroppedFromTheCache) {
   const std::string object = Pattern(700 * kKiB);
   for (const char* const name : {"a", "b"}) Put(name, object);
-  Put("uncached", "x");
+  Put("elsewhere/uncached", "x");
   MountStore();
   for (const char* const name : {"a", "b"}) {
     ASSERT_TRUE(Holds(At(name), object));
@@ -131,7 +131,7 @@ TEST_F(Offline, O03_NothingValidIsDroppedFromTheCache) {
   }
   CutOff(Store::kRefused);
   EXPECT_TRUE(Holds(At("a"), object));
-  EXPECT_NE(ReadWhole(At("uncached")).error, 0);
+  EXPECT_NE(ReadWhole(At("elsewhere/uncached")).error, 0);
   Unmount();
   MountStore();
   EXPECT_TRUE(Holds(At("b"), object));

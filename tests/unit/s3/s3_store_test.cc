@@ -207,6 +207,7 @@ TEST_F(S3StoreGet, AcceptsTheWholeObjectOnlyWhereItWasAskedFor) {
 TEST_F(S3StoreGet, TellsAnotherVersion) {
   const ScriptedAnswer good = Part(2, {"cdef"}, 4);
   EXPECT_EQ(GetError(With(good, "ETag", "\"xyz\"")), ErrorCode::kVersionGone);
+  EXPECT_EQ(GetError(With(good, "ETag", "")), ErrorCode::kBadResponse) << "a page that is as long as the object";
   EXPECT_EQ(GetError(With(good, "Content-Range", "bytes 2-5/11")), ErrorCode::kVersionGone);
   EXPECT_EQ(GetError(Refusal(412, "PreconditionFailed")), ErrorCode::kVersionGone);
   EXPECT_EQ(GetError(Refusal(416, "InvalidRange")), ErrorCode::kVersionGone);
