@@ -34,7 +34,7 @@ class TestData:
         self.make()
 
     def make(self):
-        if not self._exists("bucket"):
+        if not self._exists():
             shutil.rmtree(self.local, ignore_errors=True)
             self.store.direct.create_bucket(Bucket=BUCKET)
         for name, step in {"big": self._put_big, "first": self._put_first, "small": self._put_small}.items():
@@ -44,7 +44,7 @@ class TestData:
                 step()
                 done.touch()
 
-    def _exists(self, _):
+    def _exists(self):
         return any(b["Name"] == BUCKET for b in self.store.direct.list_buckets()["Buckets"]) and self.local.exists()
 
     def _put_big(self):
