@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <chrono>
 #include <exception>
 #include <latch>
 #include <memory>
@@ -17,6 +18,9 @@ uint64_t BytesOf(const std::variant<BlockWrite, CacheWriter::Command>& task) {
   const auto* write = std::get_if<BlockWrite>(&task);
   return write == nullptr ? 0 : write->block->size();
 }
+
+constexpr Duration kDrainStep = std::chrono::milliseconds(20);
+constexpr int kDrainSteps = 100;  // Two seconds.
 
 }  // namespace
 
@@ -56,12 +60,15 @@ uint64_t CacheWriter::DropQueued() {
   return dropped;
 }
 
+// Who unmounts waits for this: what a slow disk has not taken by then is not kept.
 void CacheWriter::Stop() {
   {
     MutexLock lock(mu_);
     stopping_ = true;
     changed_.SignalAll();
+    for (int i = 0; i < kDrainSteps && !queue_.empty(); ++i) changed_.WaitFor(mu_, kDrainStep);
   }
+  (void)DropQueued();
   if (thread_.joinable()) thread_.join();
 }
 

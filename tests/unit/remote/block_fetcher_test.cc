@@ -94,7 +94,7 @@ TEST_F(BlockFetcherTest, WaitersWakeAtTheirBlockNotAtTheEndOfThePart) {
 
 TEST_F(BlockFetcherTest, ReadsThatHangOnOneStoreHoldUpNoneOnAnother) {
   MemoryObjectStore other;
-  const auto near = std::make_shared<PinnedObject>(other.Put("b", "k", bytes_), other);
+  const auto near = std::make_shared<PinnedObject>(other.Put("b", "elsewhere", bytes_), other);
   options_.demand_threads = 1;
   Start();
   store_.CloseGate(Call::kGet);
