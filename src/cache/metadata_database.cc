@@ -17,6 +17,10 @@
 namespace s3overlay {
 namespace {
 
+// Both connections are this process's, so that what they share can lie in its memory: by default it is a mapping of a
+// file beside the database, and touching it is SIGBUS when the disk fails. (https://www.sqlite.org/vfs.html)
+constexpr char kOneProcessVfs[] = "unix-excl";
+
 constexpr char kPragmas[] = R"sql(
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
@@ -110,7 +114,9 @@ Result<std::unique_ptr<MetadataDatabase>> MetadataDatabase::Open(const std::stri
   std::unique_ptr<MetadataDatabase> opened(new MetadataDatabase(path));
   opened->inode_ = attributes.st_ino;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-  if (::sqlite3_open_v2(path.c_str(), &opened->database_, flags, nullptr) != SQLITE_OK) return opened->Failure("open");
+  if (::sqlite3_open_v2(path.c_str(), &opened->database_, flags, kOneProcessVfs) != SQLITE_OK) {
+    return opened->Failure("open");
+  }
   ::sqlite3_busy_timeout(opened->database_, 2000);
   S3OVERLAY_RETURN_IF_ERROR(opened->Execute(kPragmas));
   S3OVERLAY_RETURN_IF_ERROR(opened->Execute(kSchema));
