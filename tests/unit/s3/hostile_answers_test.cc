@@ -289,7 +289,8 @@ TEST_F(HostileStore, WhatWasSignedWithIsNotQuoted) {
   EXPECT_THAT(refused.error().message, HasSubstr("InvalidToken"));
   EXPECT_THAT(refused.error().message, Not(HasSubstr("session-t"))) << "a part of it is too much, too";
   std::string authorization;
-  for (const HttpHeader& header : transport_.requests().at(0).headers) {
+  const std::vector<HttpHeader> sent = transport_.requests().at(0).headers;
+  for (const HttpHeader& header : sent) {
     if (header.name == "Authorization") authorization = header.value;
   }
   ASSERT_THAT(authorization, HasSubstr("Signature="));
