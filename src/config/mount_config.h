@@ -30,7 +30,6 @@ struct StoreConfig {
   Addressing addressing = Addressing::kAuto;
   bool anonymous = false;  // Requests are not signed.
   std::string ca_bundle;   // Empty: the system's authorities.
-  bool verify_tls = true;
 
   friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
 };
