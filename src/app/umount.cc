@@ -93,7 +93,10 @@ int Unmount(const std::string& mountpoint) {
   if (!result) return ReportError(result.error());
   if (dead) fmt::print(stderr, "s3overlay: {}: the mount's process had died; cleaned up\n", mountpoint);
   if (HasEnded(daemon)) return kExitOk;
-  fmt::print(stderr, "s3overlay: {} is unmounted, but its process {} still works on its end\n", mountpoint, daemon.pid);
+  fmt::print(stderr,
+             "s3overlay: {} is unmounted here, but its process {} still runs: it works on its end, or another mount "
+             "namespace (a container, a service of systemd) holds a copy of the mount\n",
+             mountpoint, daemon.pid);
   return kExitTemporary;
 }
 
