@@ -38,9 +38,9 @@ timespec ToTimespec(WallTime time) {
 
 }  // namespace
 
-struct stat ToStat(const Node& node, const FileAttributes& attributes, const Ownership& ownership) {
+struct stat ToStat(uint64_t inode_number, const FileAttributes& attributes, const Ownership& ownership) {
   struct stat result{};
-  result.st_ino = node.inode_number();
+  result.st_ino = inode_number;
   result.st_nlink = 1;
   result.st_mode = TypeBits(attributes.type) | PermissionBits(attributes, ownership);
   result.st_uid = ownership.uid;
@@ -56,14 +56,6 @@ double KernelTimeout(const Entry& entry, Duration age) {
   const bool fleeting = entry.state == FileState::kDegraded || entry.state == FileState::kStale;
   const double seconds = std::chrono::duration<double>(entry.ttl - age).count();
   return std::clamp(seconds, 0.0, fleeting ? 1.0 : 1e9);
-}
-
-fuse_entry_param ToEntryParam(const Node& node, const Entry& entry, const Ownership& ownership, Duration age) {
-  fuse_entry_param param{};
-  param.ino = node.id();
-  param.attr = ToStat(node, entry.attributes, ownership);
-  param.attr_timeout = param.entry_timeout = KernelTimeout(entry, age);
-  return param;
 }
 
 }  // namespace s3overlay

@@ -5,7 +5,8 @@
 
 #include <sys/stat.h>
 
-#include "fuse/inode_table.h"
+#include <cstdint>
+
 #include "s3overlay/file_source.h"
 
 namespace s3overlay {
@@ -19,13 +20,10 @@ struct Ownership {
 };
 
 // Write permission is never shown: the mount is read-only.
-struct stat ToStat(const Node& node, const FileAttributes& attributes, const Ownership& ownership);
+struct stat ToStat(uint64_t inode_number, const FileAttributes& attributes, const Ownership& ownership);
 
 // Seconds that the kernel may keep an answer: what is left of its life, and at most one for a degraded or stale one.
 // `age`: how long ago the entry was answered.
 double KernelTimeout(const Entry& entry, Duration age = Duration::zero());
-
-fuse_entry_param ToEntryParam(const Node& node, const Entry& entry, const Ownership& ownership,
-                              Duration age = Duration::zero());
 
 }  // namespace s3overlay

@@ -117,8 +117,17 @@ bool Filesystem::WantsPassthrough(const Entry& entry) const {
   return entry.attributes.size > kSmallestPassthroughObject && source_.GetCacheShare(entry).complete;
 }
 
-NodePtr Filesystem::Remember(const std::string& path, const Entry& entry) {
-  return inodes_.Remember(path, entry, WantsPassthrough(entry));
+// Gives the answer to a lookup its node; the kernel will count a lookup of it. `age`: how long ago that answer was
+// made.
+fuse_entry_param Filesystem::Introduce(std::string path, Entry entry, Duration age) {
+  fuse_entry_param param{};
+  param.attr_timeout = param.entry_timeout = KernelTimeout(entry, age);
+  const FileAttributes attributes = entry.attributes;
+  const bool passthrough = WantsPassthrough(entry);
+  const NodePtr node = inodes_.Remember(std::move(path), std::move(entry), passthrough);
+  param.ino = node->id();
+  param.attr = ToStat(node->inode_number(), attributes, options_.ownership);
+  return param;
 }
 
 Result<void> Filesystem::Lookup(Request& request, fuse_ino_t parent, const std::string& name,
@@ -126,11 +135,11 @@ Result<void> Filesystem::Lookup(Request& request, fuse_ino_t parent, const std::
   Result<NodePtr> directory = NodeOf(parent);
   if (!directory) return directory.error();
   if (name.size() > kLongestName) return SystemError(ENAMETOOLONG, name);  // The kernel itself allows 1024.
-  const std::string path = JoinPath((*directory)->path(), name);
+  std::string path = JoinPath((*directory)->path(), name);
   Result<Entry> entry = source_.Lookup(path, context);
   if (!entry) return entry.error();
-  const NodePtr node = Remember(path, *entry);
-  if (!request.ReplyEntry(ToEntryParam(*node, *entry, options_.ownership))) inodes_.Forget(node->id(), 1);
+  const fuse_entry_param answer = Introduce(std::move(path), *std::move(entry));
+  if (!request.ReplyEntry(answer)) inodes_.Forget(answer.ino, 1);
   return {};
 }
 
@@ -140,7 +149,8 @@ Result<void> Filesystem::GetAttributes(Request& request, fuse_ino_t id, const Ca
   Result<NodePtr> node = NodeOf(id);
   if (!node) return node.error();
   const auto reply = [&](const Entry& entry) {
-    request.ReplyAttributes(ToStat(**node, entry.attributes, options_.ownership), KernelTimeout(entry));
+    request.ReplyAttributes(ToStat((*node)->inode_number(), entry.attributes, options_.ownership),
+                            KernelTimeout(entry));
     return Result<void>();
   };
   const std::shared_ptr<const Entry> known = (*node)->shown();

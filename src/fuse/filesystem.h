@@ -31,7 +31,8 @@ inline constexpr unsigned kMaxRead = 1 << 20;
 struct FilesystemOptions {
   Ownership ownership;
   PassthroughOptions passthrough;
-  bool xattr = true;  // False answers ENOSYS once, and the kernel asks no more.
+  bool xattr = true;          // False answers ENOSYS once, and the kernel asks no more.
+  size_t max_nodes = 200000;  // A quarter above it listings make no more: a walk is faster than the pruner.
   LanesOptions lanes;
   Duration read_timeout = std::chrono::seconds(30);  // Reads and listings.
   // Names. A second process that looks up the same name cannot even be killed before the first is answered.
@@ -69,6 +70,7 @@ class Filesystem {
 
   struct FileHandle;
   struct DirectoryHandle;
+  struct DirectoryPage;
 
   struct Opened {
     std::shared_ptr<OpenFile> file;
@@ -84,7 +86,7 @@ class Filesystem {
   static void Finish(Request& request, const Result<void>& result);
 
   Result<NodePtr> NodeOf(fuse_ino_t id) const;
-  NodePtr Remember(const std::string& path, const Entry& entry);
+  fuse_entry_param Introduce(std::string path, Entry entry, Duration age = Duration::zero());
   bool WantsPassthrough(const Entry& entry) const;
 
   Result<void> Lookup(Request& request, fuse_ino_t parent, const std::string& name, const CallContext& context);
@@ -99,10 +101,10 @@ class Filesystem {
   void ReleaseDirectory(Request& request, uint64_t handle);
   Result<void> OpenDirectory(Request& request, fuse_ino_t id, fuse_file_info file, const CallContext& context);
   Result<void> ReadDirectory(Request& request, const DirectoryHandle& handle, size_t size, uint64_t offset, bool plus);
-  size_t AddEntry(Request& request, const DirectoryHandle& handle, uint64_t index, std::span<char> room,
-                  std::vector<fuse_ino_t>* counted);
-  fuse_entry_param DescribeEntry(const DirectoryHandle& handle, const ListedEntry& listed,
-                                 std::vector<fuse_ino_t>* counted);
+  bool HasRoomForNodes() const { return inodes_.size() < options_.max_nodes + options_.max_nodes / 4; }
+  static fuse_entry_param DescribeDots(const DirectoryHandle& handle);
+  fuse_entry_param DescribeEntry(const DirectoryHandle& handle, size_t index, const std::string& name,
+                                 DirectoryPage& page);
   Result<void> GetSpace(Request& request);
   Result<void> GetXattr(Request& request, fuse_ino_t id, const std::string& name, size_t room);
   Result<void> ListXattr(Request& request, fuse_ino_t id, size_t room);

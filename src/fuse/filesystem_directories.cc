@@ -36,55 +36,68 @@ void Filesystem::ReleaseDirectory(Request& request, uint64_t handle) {
   request.ReplyError(0);
 }
 
+// One answer to readdir or readdirplus.
+struct Filesystem::DirectoryPage {
+  std::vector<char> bytes;
+  size_t used = 0;
+  bool plus = false;                  // With attributes…
+  bool with_nodes = false;            // …and nodes, of which the kernel counts a lookup each once it takes the answer.
+  std::vector<fuse_ino_t> counted{};  // Those.
+
+  // False when the name does not fit.
+  bool HasRoomFor(fuse_req_t request, const std::string& name) const {
+    const size_t needed = plus ? fuse_add_direntry_plus(request, nullptr, 0, name.c_str(), nullptr, 0)
+                               : fuse_add_direntry(request, nullptr, 0, name.c_str(), nullptr, 0);
+    return needed <= bytes.size() - used;
+  }
+  void Add(fuse_req_t request, const std::string& name, const fuse_entry_param& entry, off_t next) {
+    char* const at = bytes.data() + used;
+    const size_t room = bytes.size() - used;
+    used += plus ? fuse_add_direntry_plus(request, at, room, name.c_str(), &entry, next)
+                 : fuse_add_direntry(request, at, room, name.c_str(), &entry.attr, next);
+  }
+};
+
 Result<void> Filesystem::ReadDirectory(Request& request, const DirectoryHandle& handle, size_t size, uint64_t offset,
                                        bool plus) {
-  std::vector<char> buffer(size);
-  std::vector<fuse_ino_t> counted;  // Nodes that the kernel counts a lookup of, once it takes the answer.
-  size_t used = 0;
+  DirectoryPage page{.bytes = std::vector<char>(size), .plus = plus, .with_nodes = plus && HasRoomForNodes()};
   const uint64_t end = handle.listing->entries.size() + kDots;
   for (uint64_t index = offset; index < end; ++index) {
-    const size_t added = AddEntry(request, handle, index, std::span(buffer).subspan(used), plus ? &counted : nullptr);
-    if (added == 0) break;
-    used += added;
+    const std::string_view dots = index == 0 ? "." : "..";
+    const std::string name(index < kDots ? dots : handle.listing->entries[index - kDots].name);
+    if (!page.HasRoomFor(request.handle(), name)) break;
+    const fuse_entry_param entry =
+        index < kDots ? DescribeDots(handle) : DescribeEntry(handle, index - kDots, name, page);
+    page.Add(request.handle(), name, entry, static_cast<off_t>(index + 1));
   }
-  if (!request.ReplyData(std::as_bytes(std::span(buffer).first(used)))) {
-    for (const fuse_ino_t id : counted) inodes_.Forget(id, 1);
+  if (!request.ReplyData(std::as_bytes(std::span(page.bytes).first(page.used)))) {
+    for (const fuse_ino_t id : page.counted) inodes_.Forget(id, 1);
   }
   return {};
 }
 
-// Bytes written to `room`; 0 when the name does not fit. `counted` is null for a plain listing.
-size_t Filesystem::AddEntry(Request& request, const DirectoryHandle& handle, uint64_t index, std::span<char> room,
-                            std::vector<fuse_ino_t>* counted) {
-  const ListedEntry* const listed = index < kDots ? nullptr : &handle.listing->entries[index - kDots];
-  const char* const name = listed != nullptr ? listed->name.c_str() : index == 0 ? "." : "..";
-  const bool plus = counted != nullptr;
-  const size_t needed = plus ? fuse_add_direntry_plus(request.handle(), nullptr, 0, name, nullptr, 0)
-                             : fuse_add_direntry(request.handle(), nullptr, 0, name, nullptr, 0);
-  if (needed > room.size()) return 0;
+fuse_entry_param Filesystem::DescribeDots(const DirectoryHandle& handle) {
   fuse_entry_param entry{};
   entry.attr.st_ino = handle.node->inode_number();
   entry.attr.st_mode = S_IFDIR;
-  if (listed != nullptr) entry = DescribeEntry(handle, *listed, counted);
-  const auto next = static_cast<off_t>(index + 1);
-  return plus ? fuse_add_direntry_plus(request.handle(), room.data(), room.size(), name, &entry, next)
-              : fuse_add_direntry(request.handle(), room.data(), room.size(), name, &entry.attr, next);
+  return entry;
 }
 
-// Without a node (and not counted) where only names are asked for, and where the listing is older than its entries
-// live: what it says of a version may have been overtaken by a lookup.
-fuse_entry_param Filesystem::DescribeEntry(const DirectoryHandle& handle, const ListedEntry& listed,
-                                           std::vector<fuse_ino_t>* counted) {
-  const std::string path = JoinPath(handle.node->path(), listed.name);
+// Without a node where only names are asked for, where there are too many nodes, and where the listing is older than
+// its entries live: what it says of a version may have been overtaken by a lookup.
+fuse_entry_param Filesystem::DescribeEntry(const DirectoryHandle& handle, size_t index, const std::string& name,
+                                           DirectoryPage& page) {
+  std::string path = JoinPath(handle.node->path(), name);
   const Duration age = clock_.Now() - handle.listed_at;
-  if (counted == nullptr || age >= listed.entry.ttl) {
-    fuse_entry_param entry{};
-    entry.attr = ToStat(Node(0, path, listed.entry, false), listed.entry.attributes, options_.ownership);
-    return entry;
+  Entry listed = handle.listing->entries[index].entry;
+  if (!page.with_nodes || age >= listed.ttl) {
+    fuse_entry_param without_node{};
+    without_node.attr = ToStat(InodeNumber(path, listed), listed.attributes, options_.ownership);
+    return without_node;
   }
-  const NodePtr node = Remember(path, listed.entry);
-  counted->push_back(node->id());
-  return ToEntryParam(*node, listed.entry, options_.ownership, age);
+  const fuse_entry_param entry = Introduce(std::move(path), std::move(listed), age);
+  page.counted.push_back(entry.ino);
+  return entry;
 }
 
 }  // namespace s3overlay

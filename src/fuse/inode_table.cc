@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuse/inode_table.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -14,13 +12,9 @@ namespace {
 constexpr Duration kLookupIsRecent = std::chrono::seconds(1);
 constexpr Duration kRefusalIsRecent = std::chrono::seconds(10);  // The kernel comes again at once, unless it is busy.
 
-// By path, source and version, or `tail -F` would never see that a file is another one now.
-uint64_t InodeNumber(const std::string& path, const Entry& entry, bool is_directory) {
-  if (path.empty()) return FUSE_ROOT_ID;
-  const uint64_t hash =
-      is_directory ? Hash64(path) : Hash64(fmt::format("{}\n{}\n{}", path, entry.source, entry.version));
-  return hash > FUSE_ROOT_ID ? hash : hash + 2;  // 0 and the root's are taken.
-}
+bool IsDirectory(const Entry& entry) { return entry.attributes.type == FileType::kDirectory; }
+
+bool IsFleeting(const Entry& entry) { return entry.state == FileState::kDegraded || entry.state == FileState::kStale; }
 
 bool IsSameContent(const Entry& a, const Entry& b) { return a.version == b.version && a.source == b.source; }
 
@@ -29,14 +23,26 @@ std::string_view ParentOf(std::string_view path) {
   return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
 }
 
+std::string_view NameIn(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
 }  // namespace
+
+uint64_t InodeNumber(std::string_view path, const Entry& entry) {
+  if (path.empty()) return FUSE_ROOT_ID;
+  std::string identity;
+  identity.reserve(path.size() + entry.source.size() + entry.version.size() + 2);
+  identity.append(path);
+  if (!IsDirectory(entry)) identity.append("\n").append(entry.source).append("\n").append(entry.version);
+  const uint64_t hash = Hash64(identity);
+  return hash > FUSE_ROOT_ID ? hash : hash + 2;  // 0 and the root's are taken.
+}
 
 Node::Node(fuse_ino_t id, std::string path, Entry entry, bool passthrough)
     : id_(id),
       path_(std::move(path)),
       passthrough_(passthrough),
-      is_directory_(entry.attributes.type == FileType::kDirectory),
-      inode_number_(InodeNumber(path_, entry, is_directory_)),
+      is_directory_(IsDirectory(entry)),
+      inode_number_(InodeNumber(path_, entry)),
       entry_(std::make_shared<const Entry>(std::move(entry))) {}
 
 std::shared_ptr<const Entry> Node::entry() const {
@@ -106,40 +112,69 @@ NodePtr InodeTable::Find(fuse_ino_t id) const {
   return slot == slots_.end() ? nullptr : slot->second.node;
 }
 
-bool InodeTable::IsNodeOf(const Node& node, const Entry& entry, bool passthrough) {
-  if (node.is_directory()) return entry.attributes.type == FileType::kDirectory;
-  const std::shared_ptr<const Entry> known = node.entry();
-  return known->version == entry.version && known->source == entry.source &&
-         known->attributes.type == entry.attributes.type && node.passthrough() == passthrough;
+// The inode number stands for path, source and version.
+bool InodeTable::IsNodeOf(const Node& node, const std::string& path, const Entry& entry, bool passthrough) {
+  if (node.is_directory() || IsDirectory(entry)) return node.is_directory() && IsDirectory(entry);
+  return node.inode_number() == InodeNumber(path, entry) && node.passthrough() == passthrough &&
+         node.entry()->attributes.type == entry.attributes.type;
 }
 
-NodePtr InodeTable::Remember(const std::string& path, const Entry& entry, bool passthrough) {
+NodePtr InodeTable::Remember(std::string path, Entry entry, bool passthrough) {
+  const bool is_fleeting = IsFleeting(entry);
   MutexLock lock(mu_);
-  const auto [current, is_new] = current_.try_emplace(path, 0);
-  if (!is_new) {
-    Slot& slot = slots_.at(current->second);
-    if (IsNodeOf(*slot.node, entry, passthrough)) {
-      slot.node->SetEntry(entry);
-      ++slot.lookups;
-      slot.looked_up_at = clock_.Now();
-      return slot.node;
-    }
+  const auto current = current_.find(path);
+  Slot* const known = current == current_.end() ? nullptr : &slots_.at(current->second);
+  NodePtr node;
+  if (known != nullptr && IsNodeOf(*known->node, path, entry, passthrough)) {
+    node = known->node;
+    node->SetEntry(std::move(entry));
+    ++known->lookups;
+    Touch(*known);
+  } else {
+    if (known != nullptr) current_.erase(current);
+    node = MakeNode(std::move(path), std::move(entry), passthrough);
   }
+  if (is_fleeting) {
+    not_fresh_.insert(node->id());
+  } else if (!not_fresh_.empty()) {
+    not_fresh_.erase(node->id());
+  }
+  return node;
+}
+
+void InodeTable::Touch(Slot& slot) {
+  slot.looked_up_at = clock_.Now();
+  ages_.splice(ages_.end(), ages_, slot.age);
+}
+
+NodePtr InodeTable::MakeNode(std::string path, Entry entry, bool passthrough) {
   const fuse_ino_t id = next_id_++;
-  current->second = id;
-  Slot slot{.node = std::make_shared<Node>(id, path, entry, passthrough), .lookups = 1, .looked_up_at = clock_.Now()};
-  return slots_.emplace(id, std::move(slot)).first->second.node;
+  NodePtr node = std::make_shared<Node>(id, std::move(path), std::move(entry), passthrough);
+  const auto parent = current_.find(ParentOf(node->path()));
+  Slot slot{.node = node, .lookups = 1, .looked_up_at = clock_.Now()};
+  if (parent != current_.end()) {
+    slot.parent = parent->second;
+    ++slots_.at(parent->second).children;
+  }
+  slot.age = ages_.insert(ages_.end(), id);
+  slots_.emplace(id, std::move(slot));
+  current_.emplace(node->path(), id);
+  return node;
 }
 
 void InodeTable::Forget(fuse_ino_t id, uint64_t lookups) {
   MutexLock lock(mu_);
-  const auto slot = slots_.find(id);
-  if (slot == slots_.end() || id == FUSE_ROOT_ID) return;
-  slot->second.lookups -= std::min(slot->second.lookups, lookups);
-  if (slot->second.lookups > 0) return;
-  const auto current = current_.find(slot->second.node->path());
+  const auto found = slots_.find(id);
+  if (found == slots_.end() || id == FUSE_ROOT_ID) return;
+  Slot& slot = found->second;
+  slot.lookups -= std::min(slot.lookups, lookups);
+  if (slot.lookups > 0) return;
+  const auto current = current_.find(slot.node->path());
   if (current != current_.end() && current->second == id) current_.erase(current);
-  slots_.erase(slot);
+  if (const auto parent = slots_.find(slot.parent); parent != slots_.end()) --parent->second.children;
+  not_fresh_.erase(id);
+  ages_.erase(slot.age);
+  slots_.erase(found);
 }
 
 bool InodeTable::RefuseOnce(Slot& slot) const {
@@ -173,28 +208,21 @@ size_t InodeTable::size() const {
   return slots_.size();
 }
 
-bool InodeTable::DentryOf(const Node& node, Dentry* dentry) const {
-  if (node.is_directory()) return false;
-  const std::string_view path = node.path();
-  const auto parent = current_.find(std::string(ParentOf(path)));
-  if (parent == current_.end()) return false;
-  *dentry = {.parent = parent->second, .name = std::string(path.substr(path.rfind('/') + 1))};
-  return true;
+InodeTable::Dentry InodeTable::DentryOf(const Slot& slot) {
+  return {.parent = slot.parent, .name = std::string(NameIn(slot.node->path()))};
 }
 
-std::vector<InodeTable::Dentry> InodeTable::Oldest(size_t count) const {
+std::vector<InodeTable::Candidate> InodeTable::TakeOldest(size_t count) {
   MutexLock lock(mu_);
-  std::vector<const Slot*> idle;
-  for (const auto& [id, slot] : slots_) {
-    if (!slot.node->is_directory() && slot.node->open_file() == nullptr) idle.push_back(&slot);
-  }
-  const size_t wanted = std::min(count, idle.size());
-  std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(wanted), idle.end(),
-                   [](const Slot* a, const Slot* b) { return a->looked_up_at < b->looked_up_at; });
-  std::vector<Dentry> oldest;
-  for (size_t i = 0; i < wanted; ++i) {
-    Dentry dentry;
-    if (DentryOf(*idle[i]->node, &dentry)) oldest.push_back(std::move(dentry));
+  std::vector<Candidate> oldest;
+  for (size_t left = std::min(count, ages_.size()); left > 0; --left) {
+    const fuse_ino_t id = ages_.front();
+    ages_.splice(ages_.end(), ages_, ages_.begin());
+    const Slot& slot = slots_.at(id);
+    oldest.push_back({.id = id,
+                      .dentry = DentryOf(slot),
+                      .path = slot.node->path(),
+                      .idle = slot.children == 0 && slot.node->open_file() == nullptr});
   }
   return oldest;
 }
@@ -202,12 +230,9 @@ std::vector<InodeTable::Dentry> InodeTable::Oldest(size_t count) const {
 std::vector<InodeTable::Dentry> InodeTable::NotFresh() const {
   MutexLock lock(mu_);
   std::vector<Dentry> found;
-  for (const auto& [id, slot] : slots_) {
-    const FileState state = slot.node->entry()->state;
-    Dentry dentry;
-    if ((state == FileState::kDegraded || state == FileState::kStale) && DentryOf(*slot.node, &dentry)) {
-      found.push_back(std::move(dentry));
-    }
+  for (const fuse_ino_t id : not_fresh_) {
+    const Slot& slot = slots_.at(id);
+    if (!slot.node->is_directory()) found.push_back(DentryOf(slot));
   }
   return found;
 }

@@ -12,10 +12,12 @@
 #include <fuse_lowlevel.h>
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "s3overlay/clock.h"
@@ -23,6 +25,9 @@
 #include "s3overlay/mutex.h"
 
 namespace s3overlay {
+
+// st_ino: by path, source and version, or `tail -F` would never see that a file is another one now.
+uint64_t InodeNumber(std::string_view path, const Entry& entry);
 
 // One node. Thread-safe.
 class Node {
@@ -78,7 +83,7 @@ class InodeTable {
   NodePtr Find(fuse_ino_t id) const S3OVERLAY_EXCLUDES(mu_);
 
   // The node of what a lookup of `path` answered; the kernel will count one lookup more.
-  NodePtr Remember(const std::string& path, const Entry& entry, bool passthrough) S3OVERLAY_EXCLUDES(mu_);
+  NodePtr Remember(std::string path, Entry entry, bool passthrough) S3OVERLAY_EXCLUDES(mu_);
 
   void Forget(fuse_ino_t id, uint64_t lookups) S3OVERLAY_EXCLUDES(mu_);
 
@@ -99,30 +104,47 @@ class InodeTable {
     std::string name;
   };
 
-  // Up to `count` names that were looked up longest ago and have no open file; the caller asks the kernel to let go.
-  // No directories: the kernel would take off what is mounted below.
-  std::vector<Dentry> Oldest(size_t count) const S3OVERLAY_EXCLUDES(mu_);
+  // A node that the kernel may be asked to let go of.
+  struct Candidate {
+    fuse_ino_t id = 0;
+    Dentry dentry;
+    std::string path;
+    bool idle = false;  // No open file, and no node below.
+  };
 
-  // Names whose latest answer was degraded or stale; no directories either.
+  // Up to `count` nodes that were looked up longest ago, the root excepted. All others come before one of them is given
+  // out again.
+  std::vector<Candidate> TakeOldest(size_t count) S3OVERLAY_EXCLUDES(mu_);
+
+  // Names whose latest answer was degraded or stale. No directories: the kernel would take off what is mounted below.
   std::vector<Dentry> NotFresh() const S3OVERLAY_EXCLUDES(mu_);
 
  private:
+  using Ages = std::list<fuse_ino_t>;  // Looked up longest ago first.
+
   struct Slot {
     NodePtr node;
     uint64_t lookups = 0;
     TimePoint looked_up_at{};
     TimePoint refused_open_at = TimePoint::min();
+    fuse_ino_t parent = 0;
+    uint64_t children = 0;  // Nodes of which this is the parent.
+    Ages::iterator age{};
   };
 
-  static bool IsNodeOf(const Node& node, const Entry& entry, bool passthrough);
+  static bool IsNodeOf(const Node& node, const std::string& path, const Entry& entry, bool passthrough);
   bool RefuseOnce(Slot& slot) const;
-  bool DentryOf(const Node& node, Dentry* dentry) const S3OVERLAY_REQUIRES(mu_);
+  void Touch(Slot& slot) S3OVERLAY_REQUIRES(mu_);
+  NodePtr MakeNode(std::string path, Entry entry, bool passthrough) S3OVERLAY_REQUIRES(mu_);
+  static Dentry DentryOf(const Slot& slot);
 
   const Clock& clock_;
 
   mutable Mutex mu_;
   std::unordered_map<fuse_ino_t, Slot> slots_ S3OVERLAY_GUARDED_BY(mu_);
-  std::unordered_map<std::string, fuse_ino_t> current_ S3OVERLAY_GUARDED_BY(mu_);  // By path.
+  std::unordered_map<std::string_view, fuse_ino_t> current_ S3OVERLAY_GUARDED_BY(mu_);  // Views of Node::path.
+  std::unordered_set<fuse_ino_t> not_fresh_ S3OVERLAY_GUARDED_BY(mu_);
+  Ages ages_ S3OVERLAY_GUARDED_BY(mu_);
   fuse_ino_t next_id_ S3OVERLAY_GUARDED_BY(mu_) = FUSE_ROOT_ID + 1;
 };
 

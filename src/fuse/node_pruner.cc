@@ -1,17 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuse/node_pruner.h"
 
+#include <linux/fuse.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <set>
 #include <utility>
+
+#include "fuse/mounts_within.h"
+#include "s3overlay/log.h"
 
 namespace s3overlay {
 namespace {
 
 constexpr Duration kInterval = std::chrono::seconds(1);
+constexpr size_t kBatch = 1024;  // Nodes told of at a time; the table is locked while they are picked.
+
+// linux/fuse.h of 6.18 (protocol 7.45); the headers in use may be older.
+constexpr int kNotifyPrune = 9;
+struct PruneMessage {
+  fuse_out_header header;
+  uint32_t count;
+  uint32_t padding;
+  uint64_t spare;
+  std::array<uint64_t, kBatch> nodes;
+};
 
 }  // namespace
 
-NodePruner::NodePruner(fuse_session* session, const InodeTable& inodes, size_t max_nodes)
-    : session_(session), inodes_(inodes), max_nodes_(max_nodes), thread_([this] { Run(); }) {}
+NodePruner::NodePruner(fuse_session* session, InodeTable& inodes, NodePrunerOptions options)
+    : session_(session),
+      inodes_(inodes),
+      options_(std::move(options)),
+      by_names_(options_.by_names_only),
+      thread_([this] { Run(); }) {}
 
 NodePruner::~NodePruner() {
   Stop();
@@ -54,19 +80,49 @@ void NodePruner::Work() {
       if (stopping_) return;
       not_fresh = std::exchange(not_fresh_, false);
     }
-    if (not_fresh) Invalidate(inodes_.NotFresh());
+    if (not_fresh) {
+      for (const InodeTable::Dentry& dentry : inodes_.NotFresh()) Invalidate(dentry);
+    }
     const size_t nodes = inodes_.size();
     // A tenth below, so that the next walk does not start at the limit.
-    if (nodes > max_nodes_) Invalidate(inodes_.Oldest(nodes - max_nodes_ + max_nodes_ / 10));
+    if (nodes > options_.max_nodes) Prune(nodes - options_.max_nodes + options_.max_nodes / 10);
   }
 }
 
-void NodePruner::Invalidate(const std::vector<InodeTable::Dentry>& names) {
-  for (const InodeTable::Dentry& dentry : names) {
-    if (stopping()) return;
-    // A name that the kernel has dropped by itself in the meantime is an error that means nothing.
-    fuse_lowlevel_notify_inval_entry(session_, dentry.parent, dentry.name.data(), dentry.name.size());
+void NodePruner::Prune(size_t count) {
+  for (size_t told = 0; told < count && !stopping();) {
+    const Candidates candidates = inodes_.TakeOldest(std::min(kBatch, count - told));
+    if (candidates.empty()) return;
+    told += candidates.size();
+    if (!by_names_ && !PruneNodes(candidates)) {
+      log::Debug("the kernel cannot prune nodes: names are invalidated instead");
+      by_names_ = true;
+    }
+    if (by_names_) PruneNames(candidates);
   }
+}
+
+// False: the kernel does not know the call.
+bool NodePruner::PruneNodes(const Candidates& candidates) {
+  PruneMessage message{};
+  message.count = static_cast<uint32_t>(candidates.size());
+  for (size_t i = 0; i < candidates.size(); ++i) message.nodes[i] = candidates[i].id;
+  const size_t size = offsetof(PruneMessage, nodes) + candidates.size() * sizeof(uint64_t);
+  message.header = {.len = static_cast<uint32_t>(size), .error = kNotifyPrune, .unique = 0};
+  return ::write(fuse_session_fd(session_), &message, size) >= 0 || errno != EINVAL;
+}
+
+void NodePruner::PruneNames(const Candidates& candidates) {
+  const std::set<std::string> mounts = MountsWithin(options_.device);
+  for (const InodeTable::Candidate& candidate : candidates) {
+    if (stopping()) return;
+    if (candidate.idle && !mounts.contains(candidate.path)) Invalidate(candidate.dentry);
+  }
+}
+
+// A name that the kernel has dropped by itself in the meantime is an error that means nothing.
+void NodePruner::Invalidate(const InodeTable::Dentry& dentry) {
+  fuse_lowlevel_notify_inval_entry(session_, dentry.parent, dentry.name.data(), dentry.name.size());
 }
 
 }  // namespace s3overlay

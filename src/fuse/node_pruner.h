@@ -3,6 +3,10 @@
 // NodePruner: keeps the number of nodes that the kernel holds bounded, and makes it forget answers that no longer hold.
 // A million names walked pin a million kernel inodes, and no forget comes before memory pressure.
 //
+// Linux 6.18 has a call for it (FUSE_NOTIFY_PRUNE), which drops what nobody uses and leaves all else alone. Before,
+// names are invalidated one by one, and whatever is mounted on such a name would come off: so only names of which
+// nothing else is known, files that are open excepted, and none on which something is mounted in any mount namespace.
+//
 // The kernel is told from a thread of its own: from inside a request it can deadlock with reads in flight.
 #pragma once
 
@@ -10,6 +14,7 @@
 #include <fuse_lowlevel.h>
 
 #include <cstddef>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -18,10 +23,16 @@
 
 namespace s3overlay {
 
+struct NodePrunerOptions {
+  size_t max_nodes = 200000;
+  std::string device;          // "major:minor" of the mount.
+  bool by_names_only = false;  // As on a kernel before 6.18; for tests.
+};
+
 // Thread-safe. The session and the table outlive it.
 class NodePruner {
  public:
-  NodePruner(fuse_session* session, const InodeTable& inodes, size_t max_nodes);
+  NodePruner(fuse_session* session, InodeTable& inodes, NodePrunerOptions options);
   ~NodePruner();
   NodePruner(const NodePruner&) = delete;
   NodePruner& operator=(const NodePruner&) = delete;
@@ -33,14 +44,20 @@ class NodePruner {
   void Stop() S3OVERLAY_EXCLUDES(mu_);
 
  private:
+  using Candidates = std::vector<InodeTable::Candidate>;
+
   void Run() S3OVERLAY_EXCLUDES(mu_);
   void Work() S3OVERLAY_EXCLUDES(mu_);
-  void Invalidate(const std::vector<InodeTable::Dentry>& names) S3OVERLAY_EXCLUDES(mu_);
+  void Prune(size_t count) S3OVERLAY_EXCLUDES(mu_);
+  bool PruneNodes(const Candidates& candidates);
+  void PruneNames(const Candidates& candidates) S3OVERLAY_EXCLUDES(mu_);
+  void Invalidate(const InodeTable::Dentry& dentry);
   bool stopping() S3OVERLAY_EXCLUDES(mu_);
 
   fuse_session* const session_;
-  const InodeTable& inodes_;
-  const size_t max_nodes_;
+  InodeTable& inodes_;
+  const NodePrunerOptions options_;
+  bool by_names_;  // Of the thread alone.
 
   Mutex mu_;
   CondVar wake_;

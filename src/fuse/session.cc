@@ -72,6 +72,7 @@ FilesystemOptions ToFilesystemOptions(const FuseOptions& options) {
                         .directory_mode = options.dir_mode},
           .passthrough = {.wanted = options.passthrough, .stack_depth = options.backing_stack_depth},
           .xattr = options.xattr,
+          .max_nodes = options.max_nodes,
           .lanes = {.lanes = options.lane_count, .threads = options.lane_threads},
           .read_timeout = options.op_timeout,
           .lookup_timeout = options.lookup_timeout,
@@ -168,7 +169,11 @@ Result<void> FuseSession::Impl::Mount() {
   filesystem_.Attach(session_);
   device_ = DeviceAt(options_.mountpoint);
   SetReadahead(device_);
-  pruner_ = std::make_unique<NodePruner>(session_, filesystem_.inodes(), options_.max_nodes);
+  pruner_ =
+      std::make_unique<NodePruner>(session_, filesystem_.inodes(),
+                                   NodePrunerOptions{.max_nodes = options_.max_nodes,
+                                                     .device = fmt::format("{}:{}", device_.first, device_.second),
+                                                     .by_names_only = options_.prune_by_names});
   MutexLock lock(mu_);
   closed_ = false;
   return {};

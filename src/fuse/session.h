@@ -38,9 +38,10 @@ struct FuseOptions {
   std::string backing_stack_reason;  // Why it is so; for `status`.
   bool xattr = true;                 // False: no extended attributes, and `ls -l` asks for none.
 
-  int lane_count = 1;         // Lanes that the source names in kWouldBlock: 0 to lane_count - 1.
-  size_t lane_threads = 32;   // Of each lane, for names and for bytes.
-  size_t max_nodes = 200000;  // Above it the kernel is asked to forget the oldest idle names.
+  int lane_count = 1;           // Lanes that the source names in kWouldBlock: 0 to lane_count - 1.
+  size_t lane_threads = 32;     // Of each lane, for names and for bytes.
+  size_t max_nodes = 200000;    // Above it the kernel is asked to forget the oldest idle names.
+  bool prune_by_names = false;  // As kernels before 6.18 need it; for tests.
 
   Duration op_timeout = std::chrono::seconds(30);     // Reads and listings.
   Duration lookup_timeout = std::chrono::seconds(5);  // Names.

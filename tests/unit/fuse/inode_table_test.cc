@@ -100,18 +100,30 @@ TEST_F(InodeTableTest, AVersionThatIsGoneIsRefusedOnceEvenWhenTheLookupAnswersIt
   EXPECT_TRUE(table_.ShouldRefuseGoneVersion(*node));
 }
 
-TEST_F(InodeTableTest, TheOldestFilesAreNamedAndDirectoriesNever) {
-  table_.Remember("d", Directory(), false);
+TEST_F(InodeTableTest, TheOldestNodesComeFirstAndEachOnceARound) {
   const fuse_ino_t directory = table_.Remember("d", Directory(), false)->id();
-  for (const char* const path : {"d/first", "d/second", "third"}) {
-    table_.Remember(path, File("1"), false);
-    clock_.Advance(std::chrono::seconds(1));
+  for (const char* const path : {"d/first", "d/second", "third"}) table_.Remember(path, File("1"), false);
+  table_.Remember("d/first", File("1"), false);
+  std::string order;
+  for (int i = 0; i < 5; ++i) {
+    const auto oldest = table_.TakeOldest(1);
+    ASSERT_EQ(oldest.size(), 1U);
+    order += oldest[0].path + " ";
   }
-  const auto oldest = table_.Oldest(1);
-  ASSERT_EQ(oldest.size(), 1U);
-  EXPECT_EQ(oldest[0].parent, directory);
-  EXPECT_EQ(oldest[0].name, "first");
-  EXPECT_EQ(table_.Oldest(100).size(), 3U);
+  EXPECT_EQ(order, "d d/second third d/first d ");
+  const auto all = table_.TakeOldest(100);
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[0].dentry.parent, directory);
+  EXPECT_EQ(all[0].dentry.name, "second");
+}
+
+TEST_F(InodeTableTest, ADirectoryIsIdleOnceNothingBelowItIsKnown) {
+  table_.Remember("d", Directory(), false);
+  const fuse_ino_t below = table_.Remember("d/f", File("1"), false)->id();
+  EXPECT_FALSE(table_.TakeOldest(1)[0].idle);
+  EXPECT_TRUE(table_.TakeOldest(1)[0].idle);
+  table_.Forget(below, 1);
+  EXPECT_TRUE(table_.TakeOldest(1)[0].idle);
 }
 
 TEST_F(InodeTableTest, WhatIsNotFreshIsNamed) {

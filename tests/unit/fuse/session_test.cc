@@ -262,6 +262,37 @@ TEST_F(Session, WhatTheKernelForgetsIsForgotten) {
   EXPECT_EQ(ReadFile("d/7"), "x");
 }
 
+// True: as kernels before 6.18 need it.
+class SessionPruning : public Session, public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    Session::SetUp();
+    options_.max_nodes = 10;
+    options_.prune_by_names = GetParam();
+  }
+};
+INSTANTIATE_TEST_SUITE_P(ByNodesAndByNames, SessionPruning, ::testing::Bool());
+
+TEST_P(SessionPruning, DirectoriesAreForgottenTooAndWhatIsMountedInThemStays) {
+  for (int i = 0; i < 300; ++i) source_.AddFile(std::to_string(i) + "/deep/f", "x");
+  Mount();
+  const testing::TempDir other;
+  other.Write("inside", "of another file system");
+  ASSERT_EQ(::mount(other.path().c_str(), At("7/deep").c_str(), nullptr, MS_BIND, nullptr), 0);
+  const UniqueFd open = Open("8/deep/f");
+  for (int i = 0; i < 300; ++i) {
+    if (i == 7) continue;
+    EXPECT_EQ(Stat(std::to_string(i) + "/deep/f").st_size, 1);
+  }
+  // The root, two above the mount, three on the way to the open file; at most ten are left alone.
+  EXPECT_TRUE(WaitUntil([&] { return StatusNumber("nodes") <= 10; })) << StatusNumber("nodes");
+  EXPECT_EQ(ReadFile("7/deep/inside"), "of another file system");
+  EXPECT_EQ(Read(open.get()), "x");
+  EXPECT_EQ(ReadFile("9/deep/f"), "x");
+  EXPECT_EQ(::umount2(At("7/deep").c_str(), 0), 0);
+  EXPECT_EQ(ReadFile("7/deep/f"), "x");
+}
+
 TEST_F(Session, HandlesAreReleased) {
   source_.AddFile("f", "bytes");
   Mount();
