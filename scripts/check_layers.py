@@ -21,7 +21,7 @@ BASE_CONTRACTS = {
 
 # room: (contracts beside the base ones, rooms whose headers it may include)
 ROOMS = {
-    "base": ({"credentials", "file_source", "http_transport", "object_store"}, set()),
+    "base": ({"credentials", "file_source", "http_transport", "object_catalog", "object_store"}, set()),
     "http": ({"http_transport"}, set()),
     "credentials": ({"credentials", "http_transport"}, set()),
     "s3": ({"object_store", "credentials", "http_transport"}, set()),

@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "s3overlay/byte_chain.h"
@@ -81,14 +82,47 @@ struct ListedEntry {
   Entry entry;
 };
 
-// An immutable snapshot of a directory, sorted by name, complete unless `degraded`. Shared between readers.
-struct Listing {
-  std::vector<ListedEntry> entries;
+// What a listing says as a whole.
+struct ListingTerms {
   bool degraded = false;  // A layer could not list: names may be missing. Never evidence of absence.
-  std::string reason;     // Why it is degraded.
+  std::string reason{};   // Why it is degraded.
   Duration ttl = Duration::zero();
 };
+
+// An immutable snapshot of a directory, sorted by name, complete unless degraded. Shared between readers; its source
+// outlives it. An entry is made when it is asked for, so that a name costs little until somebody looks at it; its ttl
+// counts from the making of the listing all the same.
+class Listing {
+ public:
+  explicit Listing(ListingTerms terms) : terms_(std::move(terms)) {}
+  virtual ~Listing() = default;
+
+  const ListingTerms& terms() const { return terms_; }
+
+  virtual size_t size() const = 0;
+  virtual std::string_view NameAt(size_t index) const = 0;  // Lives as long as the listing.
+  virtual FileType TypeAt(size_t index) const = 0;
+  virtual Entry EntryAt(size_t index) const = 0;
+
+ private:
+  const ListingTerms terms_;
+};
 using ListingPtr = std::shared_ptr<const Listing>;
+
+// A listing whose entries are all made beforehand; sorted by who makes it.
+class EntryListing final : public Listing {
+ public:
+  explicit EntryListing(std::vector<ListedEntry> entries, ListingTerms terms = {})
+      : Listing(std::move(terms)), entries_(std::move(entries)) {}
+
+  size_t size() const override { return entries_.size(); }
+  std::string_view NameAt(size_t index) const override { return entries_[index].name; }
+  FileType TypeAt(size_t index) const override { return entries_[index].entry.attributes.type; }
+  Entry EntryAt(size_t index) const override { return entries_[index].entry; }
+
+ private:
+  const std::vector<ListedEntry> entries_;
+};
 
 // A file with exactly an open file's bytes at the same offsets, for passthrough and for nothing else. As long as it
 // lives, and afterwards, the owner neither punches nor truncates nor rewrites it: a mapping outlives every handle.

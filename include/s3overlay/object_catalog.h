@@ -4,6 +4,8 @@
 // manifest is another. remote/object_source turns either into files.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,9 +27,72 @@ struct CatalogEntry {
   bool is_directory() const { return !object.has_value(); }
 };
 
-struct CatalogListing {
-  std::vector<CatalogEntry> entries;  // Sorted by name, complete.
-  TimePoint learned_at{};
+// The names of one directory and what they are, sorted by name and complete. Packed, about 100 bytes a name: what the
+// names of a directory have in common is kept once, and an entry is made when it is asked for. Immutable.
+class CatalogListing {
+ public:
+  class Builder;
+
+  TimePoint learned_at() const { return learned_at_; }
+  size_t size() const { return records_.size(); }
+  std::string_view NameAt(size_t index) const { return NameOf(records_[index]); }  // Lives as long as the listing.
+  bool IsDirectoryAt(size_t index) const { return (records_[index].flags & kDirectory) != 0; }
+  bool IsArchivedAt(size_t index) const { return (records_[index].flags & kArchived) != 0; }
+  uint64_t SizeAt(size_t index) const { return records_[index].size; }  // 0 for directories.
+  CatalogEntry At(size_t index) const;
+  std::optional<size_t> Find(std::string_view name) const;
+
+  // Of memory, about.
+  uint64_t bytes() const;
+
+ private:
+  static constexpr uint8_t kDirectory = 0x80;
+  static constexpr uint8_t kArchived = 0x40;
+  static constexpr uint8_t kStorageClass = 0x3f;  // Index into storage_classes_.
+
+  struct Record {
+    uint64_t text = 0;  // Where the name begins, and the ETag after it.
+    uint64_t size = 0;
+    int64_t last_modified_ns = 0;
+    uint32_t odd = 0;  // One more than the index into odd_, of an object that does not fit the pattern.
+    uint16_t name_size = 0;
+    uint8_t etag_size = 0;
+    uint8_t flags = 0;
+  };
+
+  std::string_view NameOf(const Record& record) const {
+    return std::string_view(text_).substr(record.text, record.name_size);
+  }
+  ObjectMetadata ObjectOf(const Record& record) const;
+
+  TimePoint learned_at_{};
+  std::string store_;
+  std::string bucket_;
+  std::string key_prefix_;  // Before the name.
+  std::vector<std::string> storage_classes_;
+  std::vector<ObjectMetadata> odd_;
+  std::string text_;
+  std::vector<Record> records_;
+};
+
+// For one thread and one listing.
+class CatalogListing::Builder {
+ public:
+  // In any order; a name may come as an object and as a directory, which is null.
+  void Add(std::string_view name, const ObjectMetadata* object);
+
+  // Sorts, and of equal names keeps a directory, else the first; answers how many were dropped.
+  size_t SortAndHide();
+  void EraseIf(const std::function<bool(std::string_view name)>& drop);
+
+  // Once, sorted. `learned_at`: when the store was asked.
+  std::shared_ptr<const CatalogListing> Build(TimePoint learned_at);
+
+ private:
+  bool Pack(const ObjectMetadata& object, std::string_view name, Record* record);
+  std::optional<uint8_t> StorageClass(const std::string& name);
+
+  CatalogListing listing_;
 };
 
 // Thread-safe. Paths are as in FileSource. Find and List answer kNotFound only with proof, an outage code when the

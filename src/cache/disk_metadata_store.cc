@@ -32,7 +32,7 @@ struct Question {
 
 size_t DiskMetadataStore::Change::weight() const {
   const auto* listing = std::get_if<Listing>(&what);
-  return listing == nullptr ? 1 : (*listing)->entries.size() + 1;
+  return listing == nullptr ? 1 : (*listing)->size() + 1;
 }
 
 Result<std::unique_ptr<DiskMetadataStore>> DiskMetadataStore::Open(DiskMetadataStoreOptions options,
@@ -131,7 +131,7 @@ Result<void> DiskMetadataStore::Write(const Change& change) {
     return writer_->PutName(key, {.entry = *entry, .learned_ns = ToWall(entry->learned_at)});
   }
   if (const auto* listing = std::get_if<Listing>(&change.what)) {
-    return writer_->PutListing(key, **listing, ToWall((*listing)->learned_at));
+    return writer_->PutListing(key, **listing, ToWall((*listing)->learned_at()));
   }
   return writer_->Remove(key);
 }
@@ -155,12 +155,7 @@ std::shared_ptr<const CatalogListing> DiskMetadataStore::RecallListing(std::stri
     question->answer = reader_->FindListing({question->scope, question->path});
   });
   if (done != DiskWaiter::Outcome::kDone || !question->answer) return nullptr;
-  KnownDirectory& known = *question->answer;
-  auto listing = std::make_shared<CatalogListing>();
-  listing->learned_at = ToSteady(known.listed_ns);
-  listing->entries = std::move(known.entries);
-  for (CatalogEntry& entry : listing->entries) entry.learned_at = listing->learned_at;
-  return listing;
+  return question->answer->names.Build(ToSteady(question->answer->listed_ns));
 }
 
 void DiskMetadataStore::Flush() { pool_.WaitIdle(); }

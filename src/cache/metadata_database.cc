@@ -91,7 +91,8 @@ constexpr char kInsertName[] = "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?,
 // Two listings with the same one are the same: then only the time changes.
 int64_t Fingerprint(const CatalogListing& listing) {
   uint64_t fingerprint = Hash64(std::string_view());
-  for (const CatalogEntry& entry : listing.entries) {
+  for (size_t i = 0; i < listing.size(); ++i) {
+    const CatalogEntry entry = listing.At(i);
     const ObjectMetadata object = entry.object.value_or(ObjectMetadata{});
     fingerprint =
         Hash64(fmt::format("{:x}\n{}\n{}\n{}\n{}\n{}\n{}", fingerprint, entry.name, entry.is_directory(),
@@ -175,8 +176,8 @@ Result<void> MetadataDatabase::PutListing(const MetadataKey& key, const CatalogL
   SqliteStatement clear(database_, "DELETE FROM names WHERE directory = ?");
   if (!clear.Bind(*directory).Run()) return Failure("write");
   SqliteStatement insert(database_, kInsertName);
-  for (const CatalogEntry& entry : listing.entries) {
-    if (!WriteName(insert, *directory, entry, listed_ns)) return Failure("write");
+  for (size_t i = 0; i < listing.size(); ++i) {
+    if (!WriteName(insert, *directory, listing.At(i), listed_ns)) return Failure("write");
   }
   SqliteStatement mark(database_, "UPDATE directories SET listed_ns = ?, fingerprint = ? WHERE id = ?");
   if (!mark.Bind(listed_ns).Bind(fingerprint).Bind(*directory).Run()) return Failure("write");
@@ -251,14 +252,17 @@ std::optional<KnownName> MetadataDatabase::FindName(const MetadataKey& key) {
 std::optional<KnownDirectory> MetadataDatabase::FindListing(const MetadataKey& key) {
   const std::optional<int64_t> listed = ListedAt(key);
   if (!listed) return std::nullopt;
-  KnownDirectory known{.entries = {}, .listed_ns = *listed};
+  KnownDirectory known{.names = {}, .listed_ns = *listed};
   const std::string sql = fmt::format(
       "SELECT {} FROM names n JOIN directories d ON d.id = n.directory WHERE d.scope = ? AND d.path = ? ORDER BY "
       "n.name",
       kNameColumns);
   SqliteStatement find(database_, sql.c_str());
   find.BindBytes(key.scope).BindBytes(key.path);
-  while (find.Step()) known.entries.push_back(ReadName(find).entry);
+  while (find.Step()) {
+    const CatalogEntry entry = ReadName(find).entry;
+    known.names.Add(entry.name, entry.object ? &*entry.object : nullptr);
+  }
   // Half a listing would be names that are missing.
   if (!find.Run()) return std::nullopt;
   return known;

@@ -13,8 +13,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "s3overlay/clock.h"
 #include "s3overlay/object_catalog.h"
@@ -31,7 +29,7 @@ struct KnownName {
 };
 
 struct KnownDirectory {
-  std::vector<CatalogEntry> entries;  // Sorted by name; learned_at is not set.
+  CatalogListing::Builder names;  // Sorted.
   int64_t listed_ns = 0;
 };
 

@@ -61,10 +61,10 @@ struct Filesystem::DirectoryPage {
 Result<void> Filesystem::ReadDirectory(Request& request, const DirectoryHandle& handle, size_t size, uint64_t offset,
                                        bool plus) {
   DirectoryPage page{.bytes = std::vector<char>(size), .plus = plus, .with_nodes = plus && HasRoomForNodes()};
-  const uint64_t end = handle.listing->entries.size() + kDots;
+  const uint64_t end = handle.listing->size() + kDots;
   for (uint64_t index = offset; index < end; ++index) {
     const std::string_view dots = index == 0 ? "." : "..";
-    const std::string name(index < kDots ? dots : handle.listing->entries[index - kDots].name);
+    const std::string name(index < kDots ? dots : handle.listing->NameAt(index - kDots));
     if (!page.HasRoomFor(request.handle(), name)) break;
     const fuse_entry_param entry =
         index < kDots ? DescribeDots(handle) : DescribeEntry(handle, index - kDots, name, page);
@@ -89,7 +89,7 @@ fuse_entry_param Filesystem::DescribeEntry(const DirectoryHandle& handle, size_t
                                            DirectoryPage& page) {
   std::string path = JoinPath(handle.node->path(), name);
   const Duration age = clock_.Now() - handle.listed_at;
-  Entry listed = handle.listing->entries[index].entry;
+  Entry listed = handle.listing->EntryAt(index);
   if (!page.with_nodes || age >= listed.ttl) {
     fuse_entry_param without_node{};
     without_node.attr = ToStat(InodeNumber(path, listed), listed.attributes, options_.ownership);

@@ -90,7 +90,7 @@ Result<ListingPtr> LocalSource::List(std::string_view path, const CallContext& c
   if (!directory) return directory.error();
   const std::string hidden = OwnMountIn(fd->get());
   const std::string prefix = path.empty() ? "" : std::string(path) + "/";
-  auto listing = std::make_shared<Listing>();
+  std::vector<ListedEntry> entries;
   while (true) {
     if (context.IsCancelled()) return Error{.code = ErrorCode::kCancelled, .message = std::string(path)};
     errno = 0;
@@ -103,10 +103,10 @@ Result<ListingPtr> LocalSource::List(std::string_view path, const CallContext& c
     status.st_mode = ModeOf(item->d_type);
     const int failed = ::fstatat(::dirfd(directory->get()), item->d_name, &status, AT_SYMLINK_NOFOLLOW);
     if (failed != 0 && errno == ENOENT) continue;  // Gone since it was read.
-    listing->entries.push_back({.name = name, .entry = MakeEntry(prefix + name, status)});
+    entries.push_back({.name = name, .entry = MakeEntry(prefix + name, status)});
   }
-  std::ranges::sort(listing->entries, {}, &ListedEntry::name);
-  return ListingPtr(std::move(listing));
+  std::ranges::sort(entries, {}, &ListedEntry::name);
+  return ListingPtr(std::make_shared<EntryListing>(std::move(entries)));
 }
 
 Result<std::string> LocalSource::ReadLink(std::string_view path, const CallContext&) {

@@ -2,38 +2,50 @@
 #include "overlay/directory_merge.h"
 
 #include <algorithm>
-#include <memory>
+#include <iterator>
 #include <utility>
-
-#include "overlay/outage_policy.h"
 
 namespace s3overlay {
 namespace {
 
-using Entries = std::vector<ListedEntry>;
+using Names = std::vector<MergedName>;
 
-Entries MergeTwo(Entries first, Entries later) {
-  if (first.empty()) return later;
-  if (later.empty()) return first;
-  Entries merged;
-  merged.reserve(first.size() + later.size());
-  auto a = first.begin();
-  auto b = later.begin();
-  while (a != first.end() && b != later.end()) {
-    const int order = a->name.compare(b->name);
-    if (order > 0) {
-      merged.push_back(std::move(*b++));
-      continue;
+class Merger {
+ public:
+  explicit Merger(const std::vector<ListingPtr>& parts) : parts_(parts) {}
+
+  // What an earlier part has stays before what a later one has.
+  Names Merge(const Names& first, const Names& later) const {
+    Names merged;
+    merged.reserve(first.size() + later.size());
+    auto a = first.begin();
+    auto b = later.begin();
+    while (a != first.end() && b != later.end()) {
+      const int order = Name(*a).compare(Name(*b));
+      if (order > 0) {
+        merged.push_back(*b++);
+        continue;
+      }
+      merged.push_back(order == 0 && Yields(*a, *b) ? *b : *a);
+      ++a;
+      if (order == 0) ++b;
     }
-    const bool yields = order == 0 && YieldsToDirectory(a->entry, b->entry);
-    merged.push_back(std::move(yields ? *b : *a));
-    ++a;
-    if (order == 0) ++b;
+    std::copy(a, first.end(), std::back_inserter(merged));
+    std::copy(b, later.end(), std::back_inserter(merged));
+    return merged;
   }
-  std::move(a, first.end(), std::back_inserter(merged));
-  std::move(b, later.end(), std::back_inserter(merged));
-  return merged;
-}
+
+ private:
+  const Listing& PartOf(const MergedName& name) const { return *parts_[name.part]; }
+  std::string_view Name(const MergedName& name) const { return PartOf(name).NameAt(name.index); }
+
+  bool Yields(const MergedName& a, const MergedName& b) const {
+    if (PartOf(a).TypeAt(a.index) != FileType::kSymlink) return false;
+    return YieldsToDirectory(PartOf(a).EntryAt(a.index), PartOf(b).EntryAt(b.index));
+  }
+
+  const std::vector<ListingPtr>& parts_;
+};
 
 }  // namespace
 
@@ -42,21 +54,13 @@ bool YieldsToDirectory(const Entry& link, const Entry& directory) {
          directory.attributes.type == FileType::kDirectory;
 }
 
-ListingPtr MergeListings(std::vector<Listing> parts) {
-  auto merged = std::make_shared<Listing>();
-  merged->ttl = Duration::max();
-  for (Listing& part : parts) {
-    merged->entries = MergeTwo(std::move(merged->entries), std::move(part.entries));
-    merged->ttl = std::min(merged->ttl, part.ttl);
-    if (part.degraded && !merged->degraded) {
-      merged->degraded = true;
-      merged->reason = std::move(part.reason);
-    }
-  }
-  if (parts.empty()) merged->ttl = Duration::zero();
-  if (merged->degraded) {
-    merged->ttl = std::min(merged->ttl, kOutageTtl);
-    for (ListedEntry& listed : merged->entries) listed.entry.ttl = Duration::zero();
+std::vector<MergedName> MergeNames(const std::vector<ListingPtr>& parts) {
+  const Merger merger(parts);
+  Names merged;
+  for (uint32_t part = 0; part < parts.size(); ++part) {
+    Names names(parts[part]->size());
+    for (uint32_t index = 0; index < names.size(); ++index) names[index] = {part, index};
+    merged = merged.empty() ? std::move(names) : merger.Merge(merged, names);
   }
   return merged;
 }

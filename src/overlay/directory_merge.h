@@ -3,6 +3,7 @@
 // The union of directories: all names, the first layer winning each one. Pure.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "s3overlay/file_source.h"
@@ -12,9 +13,13 @@ namespace s3overlay {
 // True where a symlink of one layer gives way to a directory of another, so that the two are merged.
 bool YieldsToDirectory(const Entry& link, const Entry& directory);
 
-// `parts` in the layers' order, each sorted by name. The answer holds as long as the shortest of them, and is degraded
-// if one of them is. In a degraded listing every entry has a ttl of 0: which layer serves a name while another is out
-// is decided by a lookup, which knows what is cached.
-ListingPtr MergeListings(std::vector<Listing> parts);
+// A name of the union: which part has it, and where.
+struct MergedName {
+  uint32_t part = 0;
+  uint32_t index = 0;
+};
+
+// `parts` in the layers' order. The names of the union, sorted; entries are made only where a name may have to yield.
+std::vector<MergedName> MergeNames(const std::vector<ListingPtr>& parts);
 
 }  // namespace s3overlay

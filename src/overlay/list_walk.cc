@@ -3,10 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
-
-#include "overlay/directory_merge.h"
 
 namespace s3overlay {
 namespace {
@@ -15,10 +14,10 @@ namespace {
 ListingPtr NameTowards(const Layer& layer, std::string_view path) {
   std::string name(layer.NameTowards(path));
   Entry entry = layer.MakeDirectory(path.empty() ? name : fmt::format("{}/{}", path, name));
-  auto listing = std::make_shared<Listing>();
-  listing->ttl = entry.ttl;
-  listing->entries.push_back({.name = std::move(name), .entry = std::move(entry)});
-  return listing;
+  ListingTerms terms{.ttl = entry.ttl};
+  std::vector<ListedEntry> entries;
+  entries.push_back({.name = std::move(name), .entry = std::move(entry)});
+  return std::make_shared<EntryListing>(std::move(entries), std::move(terms));
 }
 
 }  // namespace
@@ -30,10 +29,10 @@ Result<ListingPtr> ListWalk::Run() {
     if (!*more) break;
   }
   if (parts_.empty()) return WhyNothing();
-  const Part& only = parts_.front();
+  const ListedPart& only = parts_.front();
   const bool as_it_is = parts_.size() == 1 && !only.made && outage_.empty() && only.state == FileState::kFresh &&
                         only.layer->is_at_root() && only.layer->index() == 0;
-  return as_it_is ? only.listing : Merge();  // Big directories are not copied for nothing.
+  return as_it_is ? only.listing : Merge();
 }
 
 Result<bool> ListWalk::Ask(const Layer& layer) {
@@ -65,16 +64,16 @@ Result<bool> ListWalk::OnFailure(const Layer& layer, const Error& error) {
 }
 
 void ListWalk::Add(const Layer& layer, ListingPtr listing) {
-  const bool complete = !listing->degraded;
+  const bool complete = !listing->terms().degraded;
   if (complete) outages_.Answered(layer.index());
-  Part part{&layer, std::move(listing), FileState::kFresh, "", false};
+  ListedPart part{&layer, std::move(listing), FileState::kFresh, "", false};
   if (!outage_.empty()) {
     part.state = FileState::kDegraded;
     part.reason = outage_;
   } else if (!complete) {
     part.state = FileState::kStale;
-    part.reason = part.listing->reason;
-    outage_ = fmt::format("{}: {}", layer.spec(), part.listing->reason);
+    part.reason = part.listing->terms().reason;
+    outage_ = fmt::format("{}: {}", layer.spec(), part.listing->terms().reason);
   } else if (&layer != first_asked_) {
     part.state = FileState::kFallback;
     part.reason = fmt::format("not in {}", first_asked_->spec());
@@ -82,26 +81,12 @@ void ListWalk::Add(const Layer& layer, ListingPtr listing) {
   parts_.push_back(std::move(part));
 }
 
-Listing ListWalk::Adopt(const Part& part) {
-  Listing adopted = *part.listing;
-  for (ListedEntry& listed : adopted.entries) {
-    Entry& entry = listed.entry;
-    if (!part.made) entry = part.layer->Adopt(std::move(entry));
-    if (entry.state != FileState::kFresh || part.state == FileState::kFresh) continue;
-    entry.state = part.state;
-    if (entry.readable) entry.reason = part.reason;
-  }
-  return adopted;
-}
-
-ListingPtr ListWalk::Merge() const {
-  std::vector<Listing> listings;
-  for (const Part& part : parts_) listings.push_back(Adopt(part));
-  if (!outage_.empty()) {
-    listings.front().degraded = true;
-    listings.front().reason = outage_;
-  }
-  return MergeListings(std::move(listings));
+// It holds as long as the shortest-lived part, and is degraded if one of them is.
+ListingPtr ListWalk::Merge() {
+  ListingTerms terms{.degraded = !outage_.empty(), .reason = outage_, .ttl = Duration::max()};
+  for (const ListedPart& part : parts_) terms.ttl = std::min(terms.ttl, part.listing->terms().ttl);
+  if (terms.degraded) terms.ttl = std::min(terms.ttl, kOutageTtl);
+  return std::make_shared<UnionListing>(std::move(parts_), std::move(terms));
 }
 
 Error ListWalk::WhyNothing() const {

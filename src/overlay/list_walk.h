@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "overlay/lookup_walk.h"
+#include "overlay/union_listing.h"
 
 namespace s3overlay {
 
@@ -22,27 +23,18 @@ class ListWalk {
   Result<ListingPtr> Run();
 
  private:
-  struct Part {
-    const Layer* layer;
-    ListingPtr listing;
-    FileState state;     // Of the entries that the source itself calls fresh.
-    std::string reason;  // Of that state.
-    bool made;           // By the configuration, so in the overlay's terms already.
-  };
-
   // False: no later layer is to be asked.
   Result<bool> Ask(const Layer& layer);
   Result<bool> OnFailure(const Layer& layer, const Error& error);
   void Add(const Layer& layer, ListingPtr listing);
-  ListingPtr Merge() const;
+  ListingPtr Merge();
   Error WhyNothing() const;
-  static Listing Adopt(const Part& part);
 
   const LayerStack& stack_;
   OutageLog& outages_;
   const std::string_view path_;
   const CallContext& context_;
-  std::vector<Part> parts_;
+  std::vector<ListedPart> parts_;
   const Layer* first_asked_ = nullptr;
   std::string outage_;  // The first layer that could not list, and why; empty: there is none.
   std::optional<Error> first_outage_;

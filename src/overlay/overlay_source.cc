@@ -104,7 +104,7 @@ void OverlaySource::AddAges(std::string_view path, std::vector<LayerVerdict>& ve
 
 Result<ListingPtr> OverlaySource::List(std::string_view path, const CallContext& context) {
   auto listing = ListWalk(stack_, outages_, path, context).Run();
-  if (listing && (*listing)->degraded) metrics_.Add(Metric::kListingsDegraded);
+  if (listing && (*listing)->terms().degraded) metrics_.Add(Metric::kListingsDegraded);
   return listing;
 }
 

@@ -10,25 +10,20 @@ namespace s3overlay {
 
 bool DirectoryNames::Decides(std::string_view name) const { return complete || std::string(name) + '/' <= passed; }
 
-const CatalogEntry* DirectoryNames::Find(std::string_view name) const {
-  const auto& entries = listing->entries;
-  const auto at =
-      std::ranges::lower_bound(entries, name, {}, [](const CatalogEntry& e) -> std::string_view { return e.name; });
-  return at != entries.end() && at->name == name ? &*at : nullptr;
+std::optional<CatalogEntry> DirectoryNames::Find(std::string_view name) const {
+  const std::optional<size_t> at = listing->Find(name);
+  if (!at) return std::nullopt;
+  return listing->At(*at);
 }
 
 NamesBuilder::NamesBuilder(std::string directory_prefix, TimePoint learned_at, Metrics& metrics)
-    : prefix_(std::move(directory_prefix)),
-      learned_at_(learned_at),
-      metrics_(metrics),
-      listing_(std::make_shared<CatalogListing>()) {
-  listing_->learned_at = learned_at;
-}
+    : prefix_(std::move(directory_prefix)), learned_at_(learned_at), metrics_(metrics) {}
 
 Result<void> NamesBuilder::Add(const ListPage& page) {
   for (const ObjectMetadata& object : page.objects) S3OVERLAY_RETURN_IF_ERROR(AddObject(object));
   for (const std::string& prefix : page.common_prefixes) S3OVERLAY_RETURN_IF_ERROR(AddPrefix(prefix));
   complete_ = !page.truncated;
+  ++pages_;
   return {};
 }
 
@@ -36,7 +31,7 @@ Result<void> NamesBuilder::AddObject(const ObjectMetadata& object) {
   auto name = NameIn(object.id.key);
   if (!name) return name.error();
   // The key "dir/" marks the directory itself.
-  if (!name->empty()) Keep(*name, object);
+  if (!name->empty()) Keep(*name, &object);
   return {};
 }
 
@@ -44,7 +39,7 @@ Result<void> NamesBuilder::AddPrefix(const std::string& common_prefix) {
   auto name = NameIn(common_prefix);
   if (!name) return name.error();
   if (name->ends_with('/')) name->remove_suffix(1);
-  Keep(*name, std::nullopt);
+  Keep(*name, nullptr);
   return {};
 }
 
@@ -59,30 +54,25 @@ Result<std::string_view> NamesBuilder::NameIn(std::string_view key) {
   return name;
 }
 
-void NamesBuilder::Keep(std::string_view name, std::optional<ObjectMetadata> object) {
+void NamesBuilder::Keep(std::string_view name, const ObjectMetadata* object) {
   if (!IsShowableName(name)) {
     metrics_.Add(Metric::kKeysHidden);
     return;
   }
-  listing_->entries.push_back({.name = std::string(name), .object = std::move(object), .learned_at = learned_at_});
-}
-
-// Where a name is both, the directory comes first and wins.
-void NamesBuilder::DropHidden(std::vector<CatalogEntry>& entries) {
-  std::ranges::sort(entries, [](const CatalogEntry& a, const CatalogEntry& b) {
-    return a.name != b.name ? a.name < b.name : a.is_directory() > b.is_directory();
-  });
-  const auto rest = std::ranges::unique(entries, {}, &CatalogEntry::name);
-  metrics_.Add(Metric::kKeysHidden, static_cast<uint64_t>(rest.size()));
-  entries.erase(rest.begin(), rest.end());
+  listing_.Add(name, object);
 }
 
 DirectoryNames NamesBuilder::Build() {
-  DropHidden(listing_->entries);
-  DirectoryNames names{
-      .listing = nullptr, .complete = complete_, .exists = exists_, .passed = passed_, .learned_at = learned_at_};
-  if (!complete_) std::erase_if(listing_->entries, [&](const CatalogEntry& e) { return !names.Decides(e.name); });
-  names.listing = std::move(listing_);
+  // Where a name is both, the directory wins.
+  metrics_.Add(Metric::kKeysHidden, listing_.SortAndHide());
+  DirectoryNames names{.listing = nullptr,
+                       .complete = complete_,
+                       .exists = exists_,
+                       .paged = !complete_ || pages_ > 1,
+                       .passed = passed_,
+                       .learned_at = learned_at_};
+  if (!complete_) listing_.EraseIf([&](std::string_view name) { return !names.Decides(name); });
+  names.listing = listing_.Build(learned_at_);
   return names;
 }
 

@@ -26,12 +26,13 @@ struct DirectoryNames {
   std::shared_ptr<const CatalogListing> listing;  // Decided names only.
   bool complete = false;
   bool exists = false;  // Some key lies below the directory; shown or not.
+  bool paged = false;   // The store needed more than one page, or would.
   std::string passed;   // Incomplete: everything up to here has been seen, relative to the directory.
   TimePoint learned_at{};
 
   bool Decides(std::string_view name) const;
-  // Null when the directory has no such name, or it is not decided.
-  const CatalogEntry* Find(std::string_view name) const;
+  // Nothing when the directory has no such name, or it is not decided.
+  std::optional<CatalogEntry> Find(std::string_view name) const;
 };
 
 // Not thread-safe; for one listing.
@@ -49,13 +50,13 @@ class NamesBuilder {
   Result<void> AddObject(const ObjectMetadata& object);
   Result<void> AddPrefix(const std::string& common_prefix);
   Result<std::string_view> NameIn(std::string_view key);
-  void Keep(std::string_view name, std::optional<ObjectMetadata> object);
-  void DropHidden(std::vector<CatalogEntry>& entries);
+  void Keep(std::string_view name, const ObjectMetadata* object);
 
   const std::string prefix_;
   const TimePoint learned_at_;
   Metrics& metrics_;
-  std::shared_ptr<CatalogListing> listing_;
+  CatalogListing::Builder listing_;
+  int pages_ = 0;
   bool exists_ = false;
   bool complete_ = false;
   std::string passed_;

@@ -72,14 +72,15 @@ std::optional<Result<CatalogEntry>> KeyCatalog::AskByPage(const std::string& pat
   const std::string parent(ParentPath(path));
   if (NamesPtr names = cache_.FindNames(parent)) {
     // Too large for a page: it is asked name by name from now on.
-    const bool is_large = !names->complete || names->listing->entries.size() >= size_t{kPageKeys};
+    const bool is_large = names->paged;
     if (is_large && IsFresh(names->learned_at, options_.metadata_ttl)) return std::nullopt;
   }
   auto names = FetchPage(parent, context);
   if (!names && names.error().code == ErrorCode::kDenied) {
     // May be allowed to read and not to list: an empty page that decides nothing keeps us from trying each time.
     auto nothing = std::make_shared<DirectoryNames>();
-    nothing->listing = std::make_shared<CatalogListing>();
+    nothing->listing = CatalogListing::Builder().Build(clock_.Now());
+    nothing->paged = true;
     nothing->learned_at = clock_.Now();
     cache_.RememberNames(parent, std::move(nothing));
     return std::nullopt;
@@ -87,7 +88,7 @@ std::optional<Result<CatalogEntry>> KeyCatalog::AskByPage(const std::string& pat
   if (!names) return names.error();
   const std::string_view name = LastComponent(path);
   if (!(*names)->Decides(name)) return std::nullopt;
-  if (const CatalogEntry* entry = (*names)->Find(name)) return *entry;
+  if (auto entry = (*names)->Find(name)) return *std::move(entry);
   return NotThere(path);
 }
 

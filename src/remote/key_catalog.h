@@ -33,7 +33,7 @@ struct KeyCatalogOptions {
   Duration metadata_ttl = std::chrono::seconds(60);  // Longer: fewer requests, changes are seen later.
   Duration negative_ttl = std::chrono::seconds(5);   // The same for names that are not there.
   int lane = 0;                                      // Where calls that would block may wait.
-  uint64_t max_cached_bytes = uint64_t{64} << 20;    // About 150,000 names.
+  uint64_t max_cached_bytes = uint64_t{128} << 20;   // About 1,300,000 listed names.
   size_t threads = 8;                                // For the second request of a cold lookup.
 };
 

@@ -19,17 +19,13 @@ uint64_t BytesOf(const CatalogEntry& entry) {
 }
 
 uint64_t BytesOf(const DirectoryNames& names) {
-  uint64_t bytes = sizeof(DirectoryNames) + names.passed.size();
-  for (const CatalogEntry& entry : names.listing->entries) bytes += BytesOf(entry);
-  return bytes;
+  return sizeof(DirectoryNames) + names.passed.size() + names.listing->bytes();
 }
 
 // The word of a directory's names on one of them.
 std::optional<PathVerdict> VerdictOn(std::string_view name, const DirectoryNames& names, uint64_t sequence) {
   if (!names.Decides(name)) return std::nullopt;
-  PathVerdict verdict{.entry = std::nullopt, .learned_at = names.learned_at, .sequence = sequence};
-  if (const CatalogEntry* entry = names.Find(name)) verdict.entry = *entry;
-  return verdict;
+  return PathVerdict{.entry = names.Find(name), .learned_at = names.learned_at, .sequence = sequence};
 }
 
 // That names lie below it makes it a directory. That none do says nothing: it may be an object.

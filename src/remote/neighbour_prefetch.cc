@@ -34,15 +34,15 @@ void NeighbourPrefetch::OnOpen(std::string_view path, uint64_t size) {
   if (!listing) return;
   MutexLock lock(mu_);
   Series& series = SeriesOf(directory, EndingOf(name), *listing);
-  const auto at = std::ranges::lower_bound(series.files, name, {},
-                                           [](const CatalogEntry* file) -> std::string_view { return file->name; });
-  if (at == series.files.end() || (*at)->name != name) return;
+  const CatalogListing& names = *series.listing;
+  const auto at = std::ranges::lower_bound(series.files, name, {}, [&](uint32_t file) { return names.NameAt(file); });
+  if (at == series.files.end() || names.NameAt(*at) != name) return;
   bool refused = false;
   for (const size_t next : series.ahead.OnOpen(static_cast<size_t>(at - series.files.begin()))) {
     if (!refused) {
-      const ObjectId& id = series.files[next]->object->id;
-      const auto object = std::make_shared<PinnedObject>(id, store_);
-      refused = fetcher_.Prefetch(object, {0, id.size}, series.token) != id.size;
+      const auto object = std::make_shared<PinnedObject>(names.At(series.files[next]).object->id, store_);
+      const uint64_t whole = object->id.size;
+      refused = fetcher_.Prefetch(object, {0, whole}, series.token) != whole;
     }
     if (refused) series.ahead.OnRefused(next);
   }
@@ -65,10 +65,10 @@ NeighbourPrefetch::Series& NeighbourPrefetch::SeriesOf(std::string_view director
 
 NeighbourPrefetch::Series NeighbourPrefetch::MakeSeries(std::string_view directory, std::string_view ending,
                                                         const ListingPtr& listing) const {
-  std::vector<const CatalogEntry*> files;
-  for (const CatalogEntry& entry : listing->entries) {
-    const bool is_small = entry.object && entry.object->id.size > 0 && entry.object->id.size <= options_.small_file;
-    if (is_small && !entry.object->archived && EndingOf(entry.name) == ending) files.push_back(&entry);
+  std::vector<uint32_t> files;
+  for (uint32_t i = 0; i < listing->size(); ++i) {
+    const bool is_small = listing->SizeAt(i) > 0 && listing->SizeAt(i) <= options_.small_file;
+    if (is_small && !listing->IsArchivedAt(i) && EndingOf(listing->NameAt(i)) == ending) files.push_back(i);
   }
   const size_t count = files.size();
   return {.directory = std::string(directory),

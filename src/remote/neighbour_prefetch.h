@@ -43,7 +43,7 @@ class NeighbourPrefetch {
     std::string directory;
     std::string ending;
     ListingPtr listing;
-    std::vector<const CatalogEntry*> files;  // Of the listing: the small ones of that ending.
+    std::vector<uint32_t> files;  // Where in the listing the small ones of that ending are.
     DirectoryReadahead ahead;
     PrefetchToken token;
   };

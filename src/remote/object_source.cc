@@ -40,11 +40,37 @@ void FillObject(Entry& entry, const ObjectMetadata& object) {
   entry.origin = std::make_shared<ObjectOrigin>(object);
 }
 
-std::string Join(std::string_view directory, const std::string& name) {
-  return directory.empty() ? name : fmt::format("{}/{}", directory, name);
-}
-
 }  // namespace
+
+// A catalog's listing as files.
+class ObjectSource::NamesListing final : public Listing {
+ public:
+  NamesListing(const ObjectSource& source, std::string_view path, std::shared_ptr<const CatalogListing> names,
+               ListingTerms terms)
+      : Listing(std::move(terms)),
+        source_(source),
+        prefix_(path.empty() ? "" : std::string(path) + "/"),
+        names_(std::move(names)),
+        ttl_(source.TtlLeft(names_->learned_at())) {}
+
+  size_t size() const override { return names_->size(); }
+  std::string_view NameAt(size_t index) const override { return names_->NameAt(index); }
+  FileType TypeAt(size_t index) const override {
+    return names_->IsDirectoryAt(index) ? FileType::kDirectory : FileType::kRegular;
+  }
+  Entry EntryAt(size_t index) const override {
+    const CatalogEntry found = names_->At(index);
+    Entry entry = source_.MakeEntry(prefix_ + found.name, found);
+    entry.ttl = ttl_;
+    return entry;
+  }
+
+ private:
+  const ObjectSource& source_;
+  const std::string prefix_;
+  const std::shared_ptr<const CatalogListing> names_;
+  const Duration ttl_;
+};
 
 ObjectSource::ObjectSource(ObjectSourceOptions options, ObjectCatalog& catalog, ObjectStore& store,
                            BlockFetcher& fetcher, BlockCache* cache, const Clock& clock, Metrics& metrics)
@@ -92,25 +118,17 @@ Result<Entry> ObjectSource::StaleOr(std::string_view path, Error error) const {
 
 Result<ListingPtr> ObjectSource::List(std::string_view path, const CallContext& context) {
   auto listing = catalog_.List(path, Limited(context));
-  if (listing) return MakeListing(path, **listing);
-  if (!IsOutage(listing.error().code)) return listing.error();
-  const auto known = catalog_.LastKnownListing(path);
-  if (!known) return listing.error();
-  auto degraded = std::make_shared<Listing>(*MakeListing(path, *known));
-  degraded->degraded = true;
-  degraded->reason = fmt::format("{}: {}", ErrorCodeName(listing.error().code), listing.error().message);
-  degraded->ttl = kOutageTtl;
-  return ListingPtr(std::move(degraded));
-}
-
-ListingPtr ObjectSource::MakeListing(std::string_view path, const CatalogListing& known) const {
-  auto listing = std::make_shared<Listing>();
-  listing->ttl = TtlLeft(known.learned_at);
-  listing->entries.reserve(known.entries.size());
-  for (const CatalogEntry& entry : known.entries) {
-    listing->entries.push_back({.name = entry.name, .entry = MakeEntry(Join(path, entry.name), entry)});
+  if (listing) {
+    ListingTerms terms{.ttl = TtlLeft((*listing)->learned_at())};
+    return ListingPtr(std::make_shared<NamesListing>(*this, path, *std::move(listing), std::move(terms)));
   }
-  return listing;
+  if (!IsOutage(listing.error().code)) return listing.error();
+  auto known = catalog_.LastKnownListing(path);
+  if (!known) return listing.error();
+  ListingTerms terms{.degraded = true,
+                     .reason = fmt::format("{}: {}", ErrorCodeName(listing.error().code), listing.error().message),
+                     .ttl = kOutageTtl};
+  return ListingPtr(std::make_shared<NamesListing>(*this, path, std::move(known), std::move(terms)));
 }
 
 Entry ObjectSource::MakeEntry(std::string path, const CatalogEntry& found) const {

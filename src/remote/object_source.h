@@ -50,8 +50,9 @@ class ObjectSource final : public FileSource {
   std::string Describe() const override;
 
  private:
+  class NamesListing;
+
   Entry MakeEntry(std::string path, const CatalogEntry& found) const;
-  ListingPtr MakeListing(std::string_view path, const CatalogListing& listing) const;
   Result<Entry> StaleOr(std::string_view path, Error error) const;
   bool IsSuperseded(const Entry& entry, const CallContext& context) const;
   Duration TtlLeft(TimePoint learned_at) const;

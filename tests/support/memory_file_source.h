@@ -30,6 +30,7 @@
 #include "s3overlay/file_source.h"
 #include "s3overlay/mutex.h"
 #include "support/call_faults.h"
+#include "support/listings.h"
 
 namespace s3overlay::testing {
 
@@ -298,17 +299,16 @@ class MemoryFileSource final : public FileSource, public CallFaults {
   }
 
   ListingPtr MakeListing(std::string_view path) S3OVERLAY_REQUIRES(mu_) {
-    auto listing = std::make_shared<Listing>();
-    listing->ttl = ttl_;
+    std::vector<ListedEntry> entries;
     const std::string prefix = path.empty() ? "" : std::string(path) + "/";
     for (auto item = nodes_.lower_bound(prefix); item != nodes_.end() && item->first.starts_with(prefix); ++item) {
       std::string name = item->first.substr(prefix.size());
       if (name.empty() || name.find('/') != std::string::npos) continue;
       Entry entry = MakeEntry(item->first, *item->second);
       known_.insert_or_assign(item->first, entry);
-      listing->entries.push_back({.name = std::move(name), .entry = std::move(entry)});
+      entries.push_back({.name = std::move(name), .entry = std::move(entry)});
     }
-    return listing;
+    return std::make_shared<EntryListing>(std::move(entries), ListingTerms{.ttl = ttl_});
   }
 
   bool IsCached(std::string_view path, ErrorCode failure) const S3OVERLAY_REQUIRES(mu_) {
@@ -329,10 +329,8 @@ class MemoryFileSource final : public FileSource, public CallFaults {
   Result<ListingPtr> LastListingOr(std::string_view path, const Error& error) const S3OVERLAY_REQUIRES(mu_) {
     const auto known = known_listings_.find(path);
     if (known == known_listings_.end() || !IsOutage(error.code)) return error;
-    auto listing = std::make_shared<Listing>(*known->second);
-    listing->degraded = true;
-    listing->reason = error.message;
-    return ListingPtr(std::move(listing));
+    ListingTerms terms{.degraded = true, .reason = error.message, .ttl = known->second->terms().ttl};
+    return ListingPtr(std::make_shared<EntryListing>(EntriesOf(*known->second), std::move(terms)));
   }
 
   const std::string name_;

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "support/fake_clock.h"
+#include "support/listings.h"
 #include "support/temp_dir.h"
 
 namespace s3overlay {
@@ -45,17 +46,14 @@ class DiskMetadataStoreTest : public ::testing::Test {
   CatalogEntry Directory(const std::string& name) {
     return {.name = name, .object = std::nullopt, .learned_at = clock_.Now()};
   }
-  void KeepListing(const std::string& path, std::vector<CatalogEntry> entries) {
-    auto listing = std::make_shared<CatalogListing>();
-    listing->entries = std::move(entries);
-    listing->learned_at = clock_.Now();
-    store_->KeepListing(kScope, path, std::move(listing));
+  void KeepListing(const std::string& path, const std::vector<CatalogEntry>& entries) {
+    store_->KeepListing(kScope, path, testing::MakeCatalogListing(entries, clock_.Now()));
   }
   std::vector<std::string> Names(const std::string& path) {
     std::vector<std::string> names;
     const auto listing = store_->RecallListing(kScope, path);
     if (listing == nullptr) return {"no listing"};
-    for (const CatalogEntry& entry : listing->entries) names.push_back(entry.name);
+    for (const CatalogEntry& entry : testing::EntriesOf(*listing)) names.push_back(entry.name);
     return names;
   }
 
@@ -116,7 +114,7 @@ TEST_F(DiskMetadataStoreTest, TheSameListingAgainIsNewsOfItsTimeOnly) {
   clock_.Advance(60s);
   KeepListing("", {File("a", "1")});
   store_->Flush();
-  EXPECT_EQ(store_->RecallListing(kScope, "")->learned_at, clock_.Now());
+  EXPECT_EQ(store_->RecallListing(kScope, "")->learned_at(), clock_.Now());
   EXPECT_EQ(store_->RecallEntry(kScope, "a")->learned_at, clock_.Now());
   // A name that went and came back with another version in between must not hide behind the same fingerprint.
   clock_.Advance(1s);

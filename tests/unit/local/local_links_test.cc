@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "local/local_source.h"
+#include "support/listings.h"
 #include "support/temp_dir.h"
 
 namespace s3overlay {
@@ -42,7 +43,7 @@ class LocalLinks : public ::testing::Test {
     const auto listing = source.List(path, {});
     if (!listing) return std::string(ErrorCodeName(listing.error().code));
     std::string names;
-    for (const ListedEntry& listed : (*listing)->entries) names += listed.name + " ";
+    for (const ListedEntry& listed : testing::EntriesOf(**listing)) names += listed.name + " ";
     return names;
   }
 

@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "support/listings.h"
 #include "support/temp_dir.h"
 
 namespace s3overlay {
@@ -48,13 +49,13 @@ class LocalSourceTest : public ::testing::Test {
 
 // Every name below the directory as the source tells it is as lstat tells it.
 void ExpectParity(LocalSource& source, const fs::path& directory, const std::string& path) {
-  const ListingPtr listing = *source.List(path, {});
+  const std::vector<ListedEntry> entries = testing::EntriesOf(**source.List(path, {}));
   size_t names = 0;
   for (const auto& item : fs::directory_iterator(directory)) {
     ++names;
     const std::string name = item.path().filename();
-    const auto listed = std::ranges::find(listing->entries, name, &ListedEntry::name);
-    ASSERT_NE(listed, listing->entries.end()) << name;
+    const auto listed = std::ranges::find(entries, name, &ListedEntry::name);
+    ASSERT_NE(listed, entries.end()) << name;
     struct stat status{};
     ASSERT_EQ(::lstat(item.path().c_str(), &status), 0);
     const Entry entry = *source.Lookup(path.empty() ? name : path + "/" + name, {});
@@ -68,8 +69,8 @@ void ExpectParity(LocalSource& source, const fs::path& directory, const std::str
     EXPECT_EQ(listed->entry.version, entry.version);
     if (item.is_directory() && !item.is_symlink()) ExpectParity(source, item.path(), entry.path);
   }
-  EXPECT_EQ(listing->entries.size(), names);
-  EXPECT_TRUE(std::ranges::is_sorted(listing->entries, {}, &ListedEntry::name));
+  EXPECT_EQ(entries.size(), names);
+  EXPECT_TRUE(std::ranges::is_sorted(entries, {}, &ListedEntry::name));
 }
 
 TEST_F(LocalSourceTest, ShowsWhatTheDirectoryHas) {
@@ -162,7 +163,7 @@ TEST_F(LocalSourceTest, FifosAreShownAndNeverOpened) {
   EXPECT_EQ(entry.attributes.type, FileType::kFifo);
   EXPECT_FALSE(entry.readable);
   EXPECT_EQ(source->Open(entry, {}).error().code, ErrorCode::kUnsupported);
-  EXPECT_EQ((*source->List("", {}))->entries.size(), 1U);
+  EXPECT_EQ((*source->List("", {}))->size(), 1U);
   // Nobody has it open for reading, so a writer finds no one.
   EXPECT_EQ(::open((dir_ / "fifo").c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC), -1);
   EXPECT_EQ(errno, ENXIO);

@@ -11,6 +11,7 @@
 
 #include "local/local_source.h"
 #include "overlay/overlay_source.h"
+#include "support/listings.h"
 #include "support/memory_file_source.h"
 #include "support/temp_dir.h"
 
@@ -40,7 +41,7 @@ class LocalLayers : public ::testing::Test {
     auto listing = overlay_->List(path, {});
     if (!listing) return std::string(ErrorCodeName(listing.error().code));
     std::string names;
-    for (const ListedEntry& listed : (*listing)->entries) names += listed.name + " ";
+    for (const ListedEntry& listed : testing::EntriesOf(**listing)) names += listed.name + " ";
     return names;
   }
 
@@ -61,7 +62,7 @@ TEST_F(LocalLayers, LinkToADirectoryIsMergedWithAnothersDirectory) {
     EXPECT_EQ(overlay_->Lookup("data", {})->attributes.type, FileType::kDirectory);
     EXPECT_EQ(Names("data"), "a b ");
     EXPECT_EQ(overlay_->Lookup("data/b", {})->attributes.size, 5U);
-    EXPECT_EQ((*overlay_->List("", {}))->entries[0].entry.attributes.type, FileType::kDirectory);
+    EXPECT_EQ((*overlay_->List("", {}))->EntryAt(0).attributes.type, FileType::kDirectory);
   }
 }
 

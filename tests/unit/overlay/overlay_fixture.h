@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "overlay/overlay_source.h"
+#include "support/listings.h"
 #include "support/memory_file_source.h"
 
 namespace s3overlay::testing {
@@ -38,10 +39,10 @@ class TestOverlay {
     auto listing = overlay_->List(path, {});
     if (!listing) return std::string(ErrorCodeName(listing.error().code));
     std::string text;
-    for (const ListedEntry& listed : (*listing)->entries) {
+    for (const ListedEntry& listed : EntriesOf(**listing)) {
       text += (text.empty() ? "" : " ") + listed.name + "@" + std::to_string(listed.entry.layer);
     }
-    return (*listing)->degraded ? text + "!" : text;
+    return (*listing)->terms().degraded ? text + "!" : text;
   }
 
   // The bytes of the file, through lookup and open; the error's name where one of them failed.

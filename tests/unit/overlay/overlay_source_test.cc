@@ -168,11 +168,18 @@ TEST(Overlay, DirectoryIsTheUnionOfAllLayers) {
   EXPECT_EQ(overlay.Names("only"), "");
   EXPECT_EQ(overlay.Names("none"), "not found");
   const ListingPtr listing = *overlay->List("d", {});
-  EXPECT_EQ(listing->entries[0].entry.state, FileState::kFallback);
-  EXPECT_EQ(listing->entries[1].entry.state, FileState::kFresh);
-  for (const ListedEntry& listed : listing->entries) {
+  EXPECT_EQ(listing->EntryAt(0).state, FileState::kFallback);
+  EXPECT_EQ(listing->EntryAt(1).state, FileState::kFresh);
+  for (const ListedEntry& listed : testing::EntriesOf(*listing)) {
     EXPECT_EQ(listed.entry.version, overlay.Lookup(listed.entry.path)->version);
   }
+}
+
+TEST(Overlay, AListingHoldsAsLongAsTheShortestLivedOfItsParts) {
+  TestOverlay overlay({"", ""});
+  for (size_t layer : {0U, 1U}) overlay[layer].AddDirectory("d");
+  overlay[1].SetTtl(std::chrono::seconds(7));
+  EXPECT_EQ((*overlay->List("d", {}))->terms().ttl, std::chrono::seconds(7));
 }
 
 TEST(Overlay, AListingIsMarkedWhereALayerCouldNotList) {
@@ -181,7 +188,7 @@ TEST(Overlay, AListingIsMarkedWhereALayerCouldNotList) {
   overlay[1].AddFile("d/local", "2");
   overlay[0].Fail(ErrorCode::kUnavailable);
   EXPECT_EQ(overlay.Names("d"), "local@1!");
-  EXPECT_EQ((*overlay->List("d", {}))->entries[0].entry.ttl, Duration::zero());
+  EXPECT_EQ((*overlay->List("d", {}))->EntryAt(0).ttl, Duration::zero());
   overlay[0].Heal();
   EXPECT_EQ(overlay.Names("d"), "local@1 s3@0");
   overlay[0].Fail(ErrorCode::kUnavailable);

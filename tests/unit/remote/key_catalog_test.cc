@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "support/fake_clock.h"
+#include "support/listings.h"
 #include "support/memory_object_store.h"
 
 namespace s3overlay {
@@ -38,7 +39,9 @@ class KeyCatalogTest : public ::testing::Test {
     const auto listing = Catalog().List(path, {});
     if (!listing) return std::string(ErrorCodeName(listing.error().code));
     std::string names;
-    for (const CatalogEntry& entry : (*listing)->entries) names += entry.name + (entry.is_directory() ? "/ " : " ");
+    for (const CatalogEntry& entry : testing::EntriesOf(**listing)) {
+      names += entry.name + (entry.is_directory() ? "/ " : " ");
+    }
     return names;
   }
   int Requests() { return store_.requests(); }
@@ -159,7 +162,7 @@ TEST_F(KeyCatalogTest, OutageIsNoAbsenceAndIsNotRemembered) {
   EXPECT_FALSE(Catalog().LastKnown("a")->is_directory());
   EXPECT_FALSE(Catalog().LastKnown("b"));
   ASSERT_TRUE(Catalog().LastKnownListing(""));
-  EXPECT_EQ(Catalog().LastKnownListing("")->entries.size(), 1U);
+  EXPECT_EQ(Catalog().LastKnownListing("")->size(), 1U);
 }
 
 TEST_F(KeyCatalogTest, HalfAnAnswerIsNoAbsence) {
@@ -211,7 +214,7 @@ TEST_F(KeyCatalogTest, ListingsFollowAllPagesAndDoNotRunInCircles) {
   store_.RepeatTokens();
   clock_.Advance(seconds(61));
   EXPECT_EQ(List(""), "bad response");
-  EXPECT_EQ(Catalog().LastKnownListing("")->entries.size(), 100U);
+  EXPECT_EQ(Catalog().LastKnownListing("")->size(), 100U);
 }
 
 TEST_F(KeyCatalogTest, ManyWhoAskAtOnceAskOnce) {

@@ -57,7 +57,7 @@ class NamesBuilderTest : public ::testing::Test {
 TEST_F(NamesBuilderTest, DirectoryWinsAndTheHiddenAreCounted) {
   const DirectoryNames names =
       Build(Page({Object("d/"), Object("d/a"), Object("d/.."), Object("d/b")}, {"d//", "d/a/", "d/./"}));
-  ASSERT_EQ(names.listing->entries.size(), 2U);
+  ASSERT_EQ(names.listing->size(), 2U);
   EXPECT_TRUE(names.Find("a")->is_directory());
   EXPECT_FALSE(names.Find("b")->is_directory());
   EXPECT_EQ(metrics_.Get(Metric::kKeysHidden), 4U);
@@ -75,8 +75,8 @@ TEST_F(NamesBuilderTest, PageDecidesWhatItHasPassed) {
   EXPECT_TRUE(names.Decides("Z"));
   EXPECT_FALSE(names.Decides("a"));
   EXPECT_FALSE(names.Decides("a-b"));
-  EXPECT_EQ(names.Find("a"), nullptr);
-  EXPECT_NE(names.Find("A"), nullptr);
+  EXPECT_FALSE(names.Find("a"));
+  EXPECT_TRUE(names.Find("A"));
 
   const DirectoryNames past = Build(Page({Object("d/a"), Object("d/ab")}, {}, true));
   EXPECT_TRUE(past.Decides("a"));

@@ -91,9 +91,9 @@ TEST_F(ObjectSourceTest, LookupSaysWhereFromAndForHowLong) {
 
   const auto listing = source_.List("dir", {});
   ASSERT_TRUE(listing);
-  ASSERT_EQ((*listing)->entries.size(), 1U);
-  EXPECT_EQ((*listing)->entries[0].entry.version, entry->version);
-  EXPECT_EQ((*listing)->entries[0].entry.path, "dir/a");
+  ASSERT_EQ((*listing)->size(), 1U);
+  EXPECT_EQ((*listing)->EntryAt(0).version, entry->version);
+  EXPECT_EQ((*listing)->EntryAt(0).path, "dir/a");
 }
 
 TEST_F(ObjectSourceTest, ReadsAreShortOnlyAtTheEnd) {
@@ -186,8 +186,8 @@ TEST_F(ObjectSourceTest, StoreAwayAnswersStaleOnlyForWhatIsWhollyCached) {
 
   const auto listing = source_.List("", {});
   ASSERT_TRUE(listing);
-  EXPECT_TRUE((*listing)->degraded);
-  EXPECT_EQ((*listing)->entries.size(), 2U);
+  EXPECT_TRUE((*listing)->terms().degraded);
+  EXPECT_EQ((*listing)->size(), 2U);
   EXPECT_EQ(source_.List("never", {}).error().code, ErrorCode::kUnavailable);
 }
 
