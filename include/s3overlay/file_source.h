@@ -65,7 +65,8 @@ struct Entry {
   std::string version;  // Identity of the content: equal strings mean the same bytes (S3), or the same inode (local).
                         // Empty for directories.
   std::string etag;     // S3 only; without quotes.
-  bool immutable = false;  // True: bytes and attributes never change under this version. False: a live local file.
+  bool immutable = false;  // True: bytes and attributes never change under this version, and it has no extended
+                           // attributes of its own. False: a live local file.
   bool readable = true;    // False: shown, and Open fails (an archived object); `reason` says why.
   bool enterable =
       false;  // Of a symlink: List of it and Lookup below it work, as it leads to a directory within reach.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuse/filesystem.h"
 
+#include <cerrno>
 #include <exception>
 #include <new>
 #include <optional>
@@ -212,6 +213,10 @@ Result<void> Filesystem::GetXattr(Request& request, fuse_ino_t id, const std::st
         OwnAttribute(std::string_view(name).substr(kAttributePrefix.size()), *entry, source_.GetCacheShare(*entry));
     if (!value) return SystemError(ENODATA, name);
     request.ReplyXattr(*value, room);
+    return {};
+  }
+  if (entry->immutable) {  // Most that is asked: `ls -l` asks twice a file.
+    request.ReplyError(ENODATA);
     return {};
   }
   Result<std::string> value = source_.GetXattr(*entry, name);

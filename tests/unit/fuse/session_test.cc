@@ -76,20 +76,22 @@ TEST_F(Session, TenThousandNamesAreListedOnceEachAndFromAnyPosition) {
 
 TEST_F(Session, AttributesTellTheSourceAndListsTellTheFilesOwn) {
   source_.AddFile("f", "bytes", "etag");
-  source_.SetXattr("f", "user.own", "value");
+  source_.AddFile("live", "bytes", "inode", false);
+  source_.SetXattr("live", "user.own", "value");
   Mount();
-  const auto get = [&](const char* name) {
+  const auto get = [&](const char* name, const char* file = "f") {
     std::string value(256, '\0');
-    const ssize_t size = ::getxattr(At("f").c_str(), name, value.data(), value.size());
+    const ssize_t size = ::getxattr(At(file).c_str(), name, value.data(), value.size());
     return size < 0 ? std::string(::strerrorname_np(errno)) : value.substr(0, static_cast<size_t>(size));
   };
   EXPECT_EQ(get("user.s3overlay.source"), "memory:///f");
   EXPECT_EQ(get("user.s3overlay.etag"), "etag");
   EXPECT_EQ(get("user.s3overlay.state"), "fresh");
-  EXPECT_EQ(get("user.own"), "value");
   EXPECT_EQ(get("user.other"), "ENODATA");
+  EXPECT_EQ(get("user.own", "live"), "value");
+  EXPECT_EQ(get("user.other", "live"), "ENODATA");
   std::string names(256, '\0');
-  const ssize_t size = ::listxattr(At("f").c_str(), names.data(), names.size());
+  const ssize_t size = ::listxattr(At("live").c_str(), names.data(), names.size());
   EXPECT_EQ(names.substr(0, static_cast<size_t>(std::max<ssize_t>(size, 0))), std::string("user.own\0", 9));
 }
 
