@@ -176,6 +176,9 @@ class FileSource {
   // kNotFound is proof of absence; "could not be asked" is one of the outage codes (IsOutage).
   virtual Result<Entry> Lookup(std::string_view path, const CallContext& context) = 0;
 
+  // How long the absence that Lookup has just answered may be believed from now on. 0: the name may come at any time.
+  virtual Duration AbsenceTtl(std::string_view) const { return Duration::zero(); }
+
   // The names of a directory. kNotFound and kNotADirectory as for opendir.
   virtual Result<ListingPtr> List(std::string_view path, const CallContext& context) = 0;
 

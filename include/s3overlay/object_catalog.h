@@ -104,6 +104,9 @@ class ObjectCatalog {
   virtual Result<CatalogEntry> Find(std::string_view path, const CallContext& context) = 0;
   virtual Result<std::shared_ptr<const CatalogListing>> List(std::string_view path, const CallContext& context) = 0;
 
+  // How long the absence that Find has just answered may be believed from now on.
+  virtual Duration AbsenceTtl(std::string_view) const { return Duration::zero(); }
+
   // However old, without asking anyone.
   virtual std::optional<CatalogEntry> LastKnown(std::string_view path) const = 0;
   virtual std::shared_ptr<const CatalogListing> LastKnownListing(std::string_view path) const = 0;

@@ -131,6 +131,18 @@ fuse_entry_param Filesystem::Introduce(std::string path, Entry entry, Duration a
   return param;
 }
 
+namespace {
+
+// No node: the kernel answers ENOENT by itself as long as it holds.
+Result<void> ReplyAbsence(Request& request, Duration ttl) {
+  fuse_entry_param absence{};
+  absence.entry_timeout = std::chrono::duration<double>(ttl).count();
+  request.ReplyEntry(absence);
+  return {};
+}
+
+}  // namespace
+
 Result<void> Filesystem::Lookup(Request& request, fuse_ino_t parent, const std::string& name,
                                 const CallContext& context) {
   Result<NodePtr> directory = NodeOf(parent);
@@ -138,6 +150,7 @@ Result<void> Filesystem::Lookup(Request& request, fuse_ino_t parent, const std::
   if (name.size() > kLongestName) return SystemError(ENAMETOOLONG, name);  // The kernel itself allows 1024.
   std::string path = JoinPath((*directory)->path(), name);
   Result<Entry> entry = source_.Lookup(path, context);
+  if (!entry && entry.error().code == ErrorCode::kNotFound) return ReplyAbsence(request, source_.AbsenceTtl(path));
   if (!entry) return entry.error();
   const fuse_entry_param answer = Introduce(std::move(path), *std::move(entry));
   if (!request.ReplyEntry(answer)) inodes_.Forget(answer.ino, 1);

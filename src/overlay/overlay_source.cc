@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "overlay/list_walk.h"
@@ -100,6 +101,17 @@ void OverlaySource::AddAges(std::string_view path, std::vector<LayerVerdict>& ve
     const auto age = layer.source().AnswerAge(layer.Inner(path));
     if (age) verdict.age_s = std::chrono::duration<double>(*age).count();
   }
+}
+
+// As long as that of the layer that may gain the name first.
+Duration OverlaySource::AbsenceTtl(std::string_view path) const {
+  std::optional<Duration> ttl;
+  for (const Layer& layer : stack_.layers) {
+    if (layer.Place(path) != Placement::kWithin) continue;
+    const Duration of_layer = layer.source().AbsenceTtl(layer.Inner(path));
+    ttl = std::min(ttl.value_or(of_layer), of_layer);
+  }
+  return ttl.value_or(Duration::zero());
 }
 
 Result<ListingPtr> OverlaySource::List(std::string_view path, const CallContext& context) {

@@ -40,6 +40,7 @@ class OverlaySource final : public FileSource {
   OverlaySource(OverlayOptions options, std::vector<OverlayLayer> layers, Metrics& metrics);
 
   Result<Entry> Lookup(std::string_view path, const CallContext& context) override;
+  Duration AbsenceTtl(std::string_view path) const override;
   Result<ListingPtr> List(std::string_view path, const CallContext& context) override;
   Result<std::string> ReadLink(std::string_view path, const CallContext& context) override;
   Result<std::shared_ptr<OpenFile>> Open(const Entry& entry, const CallContext& context) override;

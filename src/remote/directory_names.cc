@@ -68,6 +68,7 @@ DirectoryNames NamesBuilder::Build() {
   DirectoryNames names{.listing = nullptr,
                        .complete = complete_,
                        .exists = exists_,
+                       .denied = false,
                        .paged = !complete_ || pages_ > 1,
                        .passed = passed_,
                        .learned_at = learned_at_};

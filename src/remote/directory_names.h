@@ -26,6 +26,7 @@ struct DirectoryNames {
   std::shared_ptr<const CatalogListing> listing;  // Decided names only.
   bool complete = false;
   bool exists = false;  // Some key lies below the directory; shown or not.
+  bool denied = false;  // It may not be listed: nothing is known of it.
   bool paged = false;   // The store needed more than one page, or would.
   std::string passed;   // Incomplete: everything up to here has been seen, relative to the directory.
   TimePoint learned_at{};

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -12,6 +13,8 @@ namespace s3overlay {
 namespace {
 
 constexpr int kPageKeys = 1000;  // S3's own limit.
+constexpr int kProbeKeys = 16;   // More decide more names at once, and cost the store more.
+constexpr Duration kStaysLarge = std::chrono::minutes(10);
 
 }  // namespace
 
@@ -38,14 +41,25 @@ Result<CatalogEntry> KeyCatalog::Find(std::string_view path, const CallContext& 
   return finds_.Run(asked, context, [&] { return Ask(asked, context); });
 }
 
-bool KeyCatalog::IsFresh(TimePoint learned_at, Duration ttl) const {
-  return learned_at != TimePoint::min() && clock_.Now() - learned_at < ttl;
+Duration KeyCatalog::TtlLeft(TimePoint learned_at, Duration ttl) const {
+  if (learned_at == TimePoint::min()) return Duration::zero();  // No difference to it is a Duration.
+  return std::max(Duration::zero(), ttl - (clock_.Now() - learned_at));
+}
+
+// What a large directory lacks is believed as long as what it has: else each name that only another layer has would
+// cost requests again and again, and no listing could prevent it. Unless absences are not to be remembered at all.
+Duration KeyCatalog::TtlLeft(const PathVerdict& verdict) const {
+  const bool by_listing = verdict.paged && options_.negative_ttl > Duration::zero();
+  const Duration negative = by_listing ? std::max(options_.negative_ttl, options_.metadata_ttl) : options_.negative_ttl;
+  return TtlLeft(verdict.learned_at, verdict.entry ? options_.metadata_ttl : negative);
 }
 
 std::optional<Result<CatalogEntry>> KeyCatalog::Known(std::string_view path) const {
-  const auto verdict = cache_.Find(path);
-  if (verdict && verdict->entry && IsFresh(verdict->learned_at, options_.metadata_ttl)) return *verdict->entry;
-  if (verdict && !verdict->entry && IsFresh(verdict->learned_at, options_.negative_ttl)) return NotThere(path);
+  auto verdict = cache_.Find(path);
+  if (verdict && TtlLeft(*verdict) > Duration::zero()) {
+    if (verdict->entry) return *std::move(verdict->entry);
+    return NotThere(path);
+  }
   if (path.empty()) return std::nullopt;
   // Below what is not there, or is no directory, nothing has to be asked.
   const auto parent = Known(ParentPath(path));
@@ -53,6 +67,15 @@ std::optional<Result<CatalogEntry>> KeyCatalog::Known(std::string_view path) con
   if (!*parent) return parent->error();
   if ((*parent)->is_directory()) return std::nullopt;
   return Error{ErrorCode::kNotADirectory, Describe(ParentPath(path)) + " is an object"};
+}
+
+// Of the path, or of a directory above it.
+Duration KeyCatalog::AbsenceTtl(std::string_view path) const {
+  for (; !path.empty(); path = ParentPath(path)) {
+    const auto verdict = cache_.Find(path);
+    if (verdict && !verdict->entry && TtlLeft(*verdict) > Duration::zero()) return TtlLeft(*verdict);
+  }
+  return Duration::zero();
 }
 
 Result<CatalogEntry> KeyCatalog::Ask(const std::string& path, const CallContext& context) {
@@ -64,6 +87,7 @@ Result<CatalogEntry> KeyCatalog::Ask(const std::string& path, const CallContext&
     return Directory(path, (*names)->learned_at);
   }
   if (auto answer = AskByPage(path, context)) return *std::move(answer);
+  if (auto answer = AskByPrefix(path, context)) return *std::move(answer);
   return AskByName(path, context);
 }
 
@@ -71,16 +95,15 @@ Result<CatalogEntry> KeyCatalog::Ask(const std::string& path, const CallContext&
 std::optional<Result<CatalogEntry>> KeyCatalog::AskByPage(const std::string& path, const CallContext& context) {
   const std::string parent(ParentPath(path));
   if (NamesPtr names = cache_.FindNames(parent)) {
-    // Too large for a page: it is asked name by name from now on.
-    const bool is_large = names->paged;
-    if (is_large && IsFresh(names->learned_at, options_.metadata_ttl)) return std::nullopt;
+    // Too large for a page: it is asked name by name from now on, and it will not have shrunk soon.
+    if (names->paged && TtlLeft(names->learned_at, kStaysLarge) > Duration::zero()) return std::nullopt;
   }
   auto names = FetchPage(parent, context);
   if (!names && names.error().code == ErrorCode::kDenied) {
     // May be allowed to read and not to list: an empty page that decides nothing keeps us from trying each time.
     auto nothing = std::make_shared<DirectoryNames>();
     nothing->listing = CatalogListing::Builder().Build(clock_.Now());
-    nothing->paged = true;
+    nothing->denied = nothing->paged = true;
     nothing->learned_at = clock_.Now();
     cache_.RememberNames(parent, std::move(nothing));
     return std::nullopt;
@@ -90,6 +113,31 @@ std::optional<Result<CatalogEntry>> KeyCatalog::AskByPage(const std::string& pat
   if (!(*names)->Decides(name)) return std::nullopt;
   if (auto entry = (*names)->Find(name)) return *std::move(entry);
   return NotThere(path);
+}
+
+// A list that begins at the name; nothing where keys such as "name-1" fill it before "name/" could have come.
+std::optional<Result<CatalogEntry>> KeyCatalog::AskByPrefix(const std::string& path, const CallContext& context) {
+  if (const NamesPtr names = cache_.FindNames(ParentPath(path)); names && names->denied) return std::nullopt;
+  const TimePoint asked_at = clock_.Now();
+  ListRequest request;
+  request.bucket = options_.bucket;
+  request.prefix = mapping_.ObjectKey(path);
+  request.delimiter = "/";
+  request.max_keys = kProbeKeys;
+  auto page = store_.List(request, context);
+  if (!page && page.error().code == ErrorCode::kDenied) return std::nullopt;
+  if (!page) return page.error();
+  const std::string directory = mapping_.DirectoryPrefix(path);
+  const bool below = std::ranges::find(page->common_prefixes, directory) != page->common_prefixes.end();
+  const bool passed = !page->truncated ||
+                      std::ranges::any_of(page->common_prefixes, [&](const auto& p) { return p > directory; }) ||
+                      std::ranges::any_of(page->objects, [&](const auto& o) { return o.id.key > directory; });
+  if (!below && !passed) return std::nullopt;
+  const auto object =
+      std::ranges::find(page->objects, request.prefix, [](const auto& o) -> const std::string& { return o.id.key; });
+  Result<ObjectMetadata> head = NotThere(path);
+  if (object != page->objects.end()) head = std::move(*object);
+  return Judge(path, std::move(head), below, asked_at);
 }
 
 Result<CatalogEntry> KeyCatalog::AskByName(const std::string& path, const CallContext& context) {
@@ -140,7 +188,8 @@ Result<CatalogEntry> KeyCatalog::Judge(const std::string& path, Result<ObjectMet
 Result<std::shared_ptr<const CatalogListing>> KeyCatalog::List(std::string_view path, const CallContext& context) {
   const std::string directory(path);
   NamesPtr names = cache_.FindNames(path);
-  const bool is_known = names && names->complete && IsFresh(names->learned_at, options_.metadata_ttl);
+  const bool is_known =
+      names && names->complete && TtlLeft(names->learned_at, options_.metadata_ttl) > Duration::zero();
   if (!is_known) {
     if (const auto known = Known(path); known && !*known) return known->error();
     if (!context.may_block) return WouldBlock();

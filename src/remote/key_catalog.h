@@ -3,8 +3,9 @@
 // KeyCatalog: the objects below one prefix of a bucket, as an ObjectCatalog.
 //
 // Lookups are cheap. Listings answer the lookups that follow; the first miss in a directory lists one page of it, and a
-// complete page answers all its names; a directory known to be absent is not asked about below. Where that does not
-// help, a lookup costs a HEAD of the key and a LIST of one key below it, side by side.
+// complete page answers all its names; a directory known to be absent is not asked about below. In a directory that is
+// larger than a page a name costs one LIST that begins at it. Where that does not decide it, or lists are denied, a
+// lookup costs a HEAD of the key and a LIST of one key below it, side by side.
 //
 // Sources: S3 API reference, ListObjectsV2 (order, delimiter, continuation) and HeadObject.
 #pragma once
@@ -31,7 +32,8 @@ struct KeyCatalogOptions {
   std::string bucket;
   std::string prefix;                                // With or without trailing slash; empty: the whole bucket.
   Duration metadata_ttl = std::chrono::seconds(60);  // Longer: fewer requests, changes are seen later.
-  Duration negative_ttl = std::chrono::seconds(5);   // The same for names that are not there.
+  Duration negative_ttl = std::chrono::seconds(5);   // The same for names that are not there. Not for those that a
+                                                     // listing of several pages lacks: they share the listing's life.
   int lane = 0;                                      // Where calls that would block may wait.
   uint64_t max_cached_bytes = uint64_t{128} << 20;   // About 1,300,000 listed names.
   size_t threads = 8;                                // For the second request of a cold lookup.
@@ -48,6 +50,7 @@ class KeyCatalog final : public ObjectCatalog {
              MetadataStore* memory = nullptr);
 
   Result<CatalogEntry> Find(std::string_view path, const CallContext& context) override;
+  Duration AbsenceTtl(std::string_view path) const override;
   Result<std::shared_ptr<const CatalogListing>> List(std::string_view path, const CallContext& context) override;
   std::optional<CatalogEntry> LastKnown(std::string_view path) const override;
   std::shared_ptr<const CatalogListing> LastKnownListing(std::string_view path) const override;
@@ -60,10 +63,12 @@ class KeyCatalog final : public ObjectCatalog {
 
   // What is known within its time: an entry, kNotFound or kNotADirectory; nothing when the store has to be asked.
   std::optional<Result<CatalogEntry>> Known(std::string_view path) const;
-  bool IsFresh(TimePoint learned_at, Duration ttl) const;
+  Duration TtlLeft(TimePoint learned_at, Duration ttl) const;
+  Duration TtlLeft(const PathVerdict& verdict) const;
 
   Result<CatalogEntry> Ask(const std::string& path, const CallContext& context);
   std::optional<Result<CatalogEntry>> AskByPage(const std::string& path, const CallContext& context);
+  std::optional<Result<CatalogEntry>> AskByPrefix(const std::string& path, const CallContext& context);
   Result<CatalogEntry> AskByName(const std::string& path, const CallContext& context);
   Result<ObjectMetadata> HeadObject(const std::string& path, const CallContext& context);
   Result<bool> HasKeysBelow(const std::string& path, const CallContext& context);

@@ -25,7 +25,10 @@ uint64_t BytesOf(const DirectoryNames& names) {
 // The word of a directory's names on one of them.
 std::optional<PathVerdict> VerdictOn(std::string_view name, const DirectoryNames& names, uint64_t sequence) {
   if (!names.Decides(name)) return std::nullopt;
-  return PathVerdict{.entry = names.Find(name), .learned_at = names.learned_at, .sequence = sequence};
+  return PathVerdict{.entry = names.Find(name),
+                     .learned_at = names.learned_at,
+                     .sequence = sequence,
+                     .paged = names.complete && names.paged};
 }
 
 // That names lie below it makes it a directory. That none do says nothing: it may be an object.

@@ -23,6 +23,7 @@ struct PathVerdict {
   std::optional<CatalogEntry> entry;
   TimePoint learned_at{};
   uint64_t sequence = 0;  // Tells the later of two verdicts of one instant.
+  bool paged = false;     // By a complete listing of several pages: asking again would cost as many requests.
 };
 
 // Thread-safe. What was not used for longest goes first when the limit is reached.

@@ -38,6 +38,7 @@ class ObjectSource final : public FileSource {
                BlockCache* cache, const Clock& clock, Metrics& metrics);
 
   Result<Entry> Lookup(std::string_view path, const CallContext& context) override;
+  Duration AbsenceTtl(std::string_view path) const override { return catalog_.AbsenceTtl(path); }
   Result<ListingPtr> List(std::string_view path, const CallContext& context) override;
   Result<std::string> ReadLink(std::string_view path, const CallContext& context) override;
   Result<std::shared_ptr<OpenFile>> Open(const Entry& entry, const CallContext& context) override;

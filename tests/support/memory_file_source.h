@@ -88,6 +88,11 @@ class MemoryFileSource final : public FileSource, public CallFaults {
     MutexLock lock(mu_);
     ttl_ = ttl;
   }
+  // Of what is not there.
+  void SetAbsenceTtl(Duration ttl) {
+    MutexLock lock(mu_);
+    absence_ttl_ = ttl;
+  }
   void SetSpace(FileSystemSpace space) {
     MutexLock lock(mu_);
     space_ = space;
@@ -118,6 +123,11 @@ class MemoryFileSource final : public FileSource, public CallFaults {
     Entry entry = MakeEntry(path, **node);
     known_.insert_or_assign(std::string(path), entry);
     return entry;
+  }
+
+  Duration AbsenceTtl(std::string_view) const override {
+    MutexLock lock(mu_);
+    return absence_ttl_;
   }
 
   Result<ListingPtr> List(std::string_view path, const CallContext& context) override {
@@ -341,6 +351,7 @@ class MemoryFileSource final : public FileSource, public CallFaults {
   std::map<std::string, ListingPtr, std::less<>> known_listings_ S3OVERLAY_GUARDED_BY(mu_);
   int open_files_ S3OVERLAY_GUARDED_BY(mu_) = 0;
   Duration ttl_ S3OVERLAY_GUARDED_BY(mu_) = std::chrono::seconds(60);
+  Duration absence_ttl_ S3OVERLAY_GUARDED_BY(mu_) = Duration::zero();
   std::optional<FileSystemSpace> space_ S3OVERLAY_GUARDED_BY(mu_);
 };
 

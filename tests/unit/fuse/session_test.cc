@@ -295,6 +295,15 @@ TEST_P(SessionPruning, DirectoriesAreForgottenTooAndWhatIsMountedInThemStays) {
   EXPECT_EQ(ReadFile("7/deep/f"), "x");
 }
 
+TEST_F(Session, TheKernelRemembersAnAbsenceAsLongAsItsSourceSays) {
+  Mount();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ReadFile("none"), "errno ENOENT");
+  EXPECT_EQ(source_.count(Call::kLookup), 3);
+  source_.SetAbsenceTtl(std::chrono::hours(1));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ReadFile("none"), "errno ENOENT");
+  EXPECT_EQ(source_.count(Call::kLookup), 4);
+}
+
 TEST_F(Session, HandlesAreReleased) {
   source_.AddFile("f", "bytes");
   Mount();

@@ -175,6 +175,14 @@ TEST(Overlay, DirectoryIsTheUnionOfAllLayers) {
   }
 }
 
+TEST(Overlay, AnAbsenceHoldsAsLongAsThatOfTheLayerThatMayGainTheNameFirst) {
+  TestOverlay overlay({"", "", "sub"});
+  overlay[0].SetAbsenceTtl(std::chrono::seconds(5));
+  overlay[1].SetAbsenceTtl(std::chrono::seconds(3));
+  EXPECT_EQ(overlay->AbsenceTtl("none"), std::chrono::seconds(3));
+  EXPECT_EQ(overlay->AbsenceTtl("sub/none"), Duration::zero());  // As a local directory says.
+}
+
 TEST(Overlay, AListingHoldsAsLongAsTheShortestLivedOfItsParts) {
   TestOverlay overlay({"", ""});
   for (size_t layer : {0U, 1U}) overlay[layer].AddDirectory("d");

@@ -21,7 +21,11 @@ class KeyCatalogTest : public ::testing::Test {
  protected:
   KeyCatalog& Catalog() {
     if (!catalog_) {
-      KeyCatalogOptions options{.bucket = "b", .prefix = "p", .lane = 7, .max_cached_bytes = max_cached_bytes_};
+      KeyCatalogOptions options{.bucket = "b",
+                                .prefix = "p",
+                                .negative_ttl = negative_ttl_,
+                                .lane = 7,
+                                .max_cached_bytes = max_cached_bytes_};
       catalog_ = std::make_unique<KeyCatalog>(options, store_, clock_, metrics_);
     }
     return *catalog_;
@@ -50,6 +54,7 @@ class KeyCatalogTest : public ::testing::Test {
   Metrics metrics_;
   MemoryObjectStore store_;
   uint64_t max_cached_bytes_ = 64 << 20;
+  Duration negative_ttl_ = seconds(5);
   std::unique_ptr<KeyCatalog> catalog_;
 };
 
@@ -92,18 +97,53 @@ TEST_F(KeyCatalogTest, FirstMissInADirectoryListsOnePageThatAnswersAllNames) {
   EXPECT_EQ(Requests(), 1);
 }
 
-TEST_F(KeyCatalogTest, NamesOfALargeDirectoryCostTwoRequestsEach) {
+TEST_F(KeyCatalogTest, NamesOfALargeDirectoryCostOneListEach) {
   store_.SetPageLimit(2);
   for (const char* path : {"m1", "m2", "m3", "m4/x"}) Put(path);
   EXPECT_EQ(Find("a"), "not found");  // The page has passed it.
   EXPECT_EQ(Requests(), 1);
   EXPECT_EQ(Find("m3"), "file");
-  EXPECT_EQ(Requests(), 3);
   EXPECT_EQ(Find("m4"), "directory");
   EXPECT_EQ(Find("n"), "not found");
-  EXPECT_EQ(Requests(), 7);
+  EXPECT_EQ(Requests(), 4);
+  EXPECT_EQ(store_.heads(), 0);
   for (const char* path : {"m1", "m3", "m4", "n", "a"}) Find(path);
-  EXPECT_EQ(Requests(), 7);
+  EXPECT_EQ(Requests(), 4);
+  clock_.Advance(seconds(90));
+  EXPECT_EQ(Find("m3"), "file");  // The directory is large still: no page is tried.
+  EXPECT_EQ(Requests(), 5);
+}
+
+TEST_F(KeyCatalogTest, ListingOfSeveralPagesAnswersForWhatItLacksAsLongAsForWhatItHas) {
+  store_.SetPageLimit(2);
+  for (const char* path : {"m1", "m2", "m3", "m4"}) Put(path);
+  EXPECT_EQ(List(""), "m1 m2 m3 m4 ");
+  clock_.Advance(seconds(50));
+  for (const char* path : {"a", "m2-", "z"}) EXPECT_EQ(Find(path, false), "not found");
+  EXPECT_EQ(Catalog().AbsenceTtl("z"), seconds(10));
+  EXPECT_EQ(Requests(), 2);
+  clock_.Advance(seconds(11));
+  EXPECT_EQ(Find("z", false), "would block");
+}
+
+TEST_F(KeyCatalogTest, NoAbsenceIsRememberedWhereNoneIsToBe) {
+  negative_ttl_ = seconds(0);
+  store_.SetPageLimit(2);
+  for (const char* path : {"m1", "m2", "m3"}) Put(path);
+  EXPECT_EQ(List(""), "m1 m2 m3 ");
+  Put("z");
+  EXPECT_EQ(Find("z"), "file");
+}
+
+TEST_F(KeyCatalogTest, AbsenceHoldsForWhatIsLeftOfItsTime) {
+  Put("dir/a");
+  EXPECT_EQ(Find("none"), "not found");
+  clock_.Advance(seconds(2));
+  EXPECT_EQ(Catalog().AbsenceTtl("none"), seconds(3));
+  EXPECT_EQ(Catalog().AbsenceTtl("none/below/it"), seconds(3));
+  EXPECT_EQ(Catalog().AbsenceTtl("dir"), seconds(0));
+  clock_.Advance(seconds(4));
+  EXPECT_EQ(Catalog().AbsenceTtl("none"), seconds(0));
 }
 
 TEST_F(KeyCatalogTest, DirectoryBehindManyKeysBetweenIsNotMissed) {
@@ -167,10 +207,10 @@ TEST_F(KeyCatalogTest, OutageIsNoAbsenceAndIsNotRemembered) {
 
 TEST_F(KeyCatalogTest, HalfAnAnswerIsNoAbsence) {
   store_.SetPageLimit(1);
-  for (const char* path : {"m", "n", "z"}) Put(path);
+  for (const char* path : {"m", "q-", "q-1", "z"}) Put(path);
   EXPECT_EQ(Find("a"), "not found");  // Now the page is known, and names are asked one by one.
   store_.FailCall(Call::kHead, ErrorCode::kUnavailable);
-  EXPECT_EQ(Find("q"), "unavailable");
+  EXPECT_EQ(Find("q"), "unavailable");  // No list of one key reaches "q/".
   store_.Heal();
   store_.FailCall(Call::kList, ErrorCode::kUnavailable);
   EXPECT_EQ(Find("z"), "unavailable");
