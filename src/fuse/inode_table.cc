@@ -112,11 +112,11 @@ NodePtr InodeTable::Find(fuse_ino_t id) const {
   return slot == slots_.end() ? nullptr : slot->second.node;
 }
 
-// The inode number stands for path, source and version.
-bool InodeTable::IsNodeOf(const Node& node, const std::string& path, const Entry& entry, bool passthrough) {
-  if (node.is_directory() || IsDirectory(entry)) return node.is_directory() && IsDirectory(entry);
-  return node.inode_number() == InodeNumber(path, entry) && node.passthrough() == passthrough &&
-         node.entry()->attributes.type == entry.attributes.type;
+bool InodeTable::IsNodeOf(const Node& node, const Entry& entry, bool passthrough) {
+  if (node.is_directory()) return IsDirectory(entry);
+  const std::shared_ptr<const Entry> known = node.entry();
+  return IsSameContent(*known, entry) && known->attributes.type == entry.attributes.type &&
+         node.passthrough() == passthrough;
 }
 
 NodePtr InodeTable::Remember(std::string path, Entry entry, bool passthrough) {
@@ -125,7 +125,7 @@ NodePtr InodeTable::Remember(std::string path, Entry entry, bool passthrough) {
   const auto current = current_.find(path);
   Slot* const known = current == current_.end() ? nullptr : &slots_.at(current->second);
   NodePtr node;
-  if (known != nullptr && IsNodeOf(*known->node, path, entry, passthrough)) {
+  if (known != nullptr && IsNodeOf(*known->node, entry, passthrough)) {
     node = known->node;
     node->SetEntry(std::move(entry));
     ++known->lookups;

@@ -132,7 +132,7 @@ class InodeTable {
     Ages::iterator age{};
   };
 
-  static bool IsNodeOf(const Node& node, const std::string& path, const Entry& entry, bool passthrough);
+  static bool IsNodeOf(const Node& node, const Entry& entry, bool passthrough);
   bool RefuseOnce(Slot& slot) const;
   void Touch(Slot& slot) S3OVERLAY_REQUIRES(mu_);
   NodePtr MakeNode(std::string path, Entry entry, bool passthrough) S3OVERLAY_REQUIRES(mu_);

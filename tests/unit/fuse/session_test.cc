@@ -297,11 +297,14 @@ TEST_P(SessionPruning, DirectoriesAreForgottenTooAndWhatIsMountedInThemStays) {
 
 TEST_F(Session, TheKernelRemembersAnAbsenceAsLongAsItsSourceSays) {
   Mount();
+  Stat("");
+  int lookups = source_.count(Call::kLookup);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(ReadFile("none"), "errno ENOENT");
-  EXPECT_EQ(source_.count(Call::kLookup), 3);
+  EXPECT_EQ(source_.count(Call::kLookup), lookups + 3);
   source_.SetAbsenceTtl(std::chrono::hours(1));
+  lookups = source_.count(Call::kLookup);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(ReadFile("none"), "errno ENOENT");
-  EXPECT_EQ(source_.count(Call::kLookup), 4);
+  EXPECT_EQ(source_.count(Call::kLookup), lookups + 1);
 }
 
 TEST_F(Session, HandlesAreReleased) {
