@@ -84,6 +84,7 @@ class CatalogListing::Builder {
   // Sorts, and of equal names keeps a directory, else the first; answers how many were dropped.
   size_t SortAndHide();
   void EraseIf(const std::function<bool(std::string_view name)>& drop);
+  size_t size() const { return listing_.size(); }
 
   // Once, sorted. `learned_at`: when the store was asked.
   std::shared_ptr<const CatalogListing> Build(TimePoint learned_at);

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "remote/beside.h"
@@ -14,7 +13,13 @@ namespace {
 
 constexpr int kPageKeys = 1000;  // S3's own limit.
 constexpr int kProbeKeys = 16;   // More decide more names at once, and cost the store more.
-constexpr Duration kStaysLarge = std::chrono::minutes(10);
+constexpr Duration kSizeHolds = std::chrono::minutes(10);
+
+// Nothing is wrong with the question or the answers; there was only no time, or no store, to go on.
+bool IsInterruption(ErrorCode code) {
+  return code == ErrorCode::kTimedOut || code == ErrorCode::kCancelled || code == ErrorCode::kUnavailable ||
+         code == ErrorCode::kThrottled;
+}
 
 }  // namespace
 
@@ -31,6 +36,7 @@ KeyCatalog::KeyCatalog(KeyCatalogOptions options, ObjectStore& store, const Cloc
       finds_(clock),
       pages_(clock),
       listings_(clock),
+      unfinished_(clock),
       pool_({.name = "lookup", .threads = options_.threads, .queue_limit = 256}) {}
 
 Result<CatalogEntry> KeyCatalog::Find(std::string_view path, const CallContext& context) {
@@ -86,18 +92,36 @@ Result<CatalogEntry> KeyCatalog::Ask(const std::string& path, const CallContext&
     if (!names) return names.error();
     return Directory(path, (*names)->learned_at);
   }
-  if (auto answer = AskByPage(path, context)) return *std::move(answer);
-  if (auto answer = AskByPrefix(path, context)) return *std::move(answer);
+  if (auto answer = AskByList(path, context)) return *std::move(answer);
   return AskByName(path, context);
 }
 
-// One page of the directory, where none was fetched lately; nothing when that does not decide the name.
+std::optional<Result<CatalogEntry>> KeyCatalog::AskByList(const std::string& path, const CallContext& context) {
+  const DirectorySize parent = SizeOf(ParentPath(path));
+  std::optional<Result<CatalogEntry>> by_prefix;
+  std::optional<Result<CatalogEntry>> by_page;
+  const auto ask_by_prefix = [&] { by_prefix = AskByPrefix(path, context); };
+  const auto ask_by_page = [&] { by_page = AskByPage(path, context); };
+  if (parent == DirectorySize::kUnknown) {
+    // Where the page does not decide the name, it would be a round trip lost.
+    RunBeside(pool_, ask_by_prefix, ask_by_page);
+  } else {
+    if (parent == DirectorySize::kOnePage) ask_by_page();
+    if (!by_page) ask_by_prefix();
+  }
+  return by_page ? std::move(by_page) : std::move(by_prefix);
+}
+
+// As it was lately; it will not have changed much.
+KeyCatalog::DirectorySize KeyCatalog::SizeOf(std::string_view directory) const {
+  const NamesPtr names = cache_.FindNames(directory);
+  if (!names || TtlLeft(names->learned_at, kSizeHolds) == Duration::zero()) return DirectorySize::kUnknown;
+  return names->paged ? DirectorySize::kLarge : DirectorySize::kOnePage;
+}
+
+// One page of the directory; nothing when that does not decide the name.
 std::optional<Result<CatalogEntry>> KeyCatalog::AskByPage(const std::string& path, const CallContext& context) {
   const std::string parent(ParentPath(path));
-  if (NamesPtr names = cache_.FindNames(parent)) {
-    // Too large for a page: it is asked name by name from now on, and it will not have shrunk soon.
-    if (names->paged && TtlLeft(names->learned_at, kStaysLarge) > Duration::zero()) return std::nullopt;
-  }
   auto names = FetchPage(parent, context);
   if (!names && names.error().code == ErrorCode::kDenied) {
     // May be allowed to read and not to list: an empty page that decides nothing keeps us from trying each time.
@@ -206,43 +230,38 @@ Result<std::shared_ptr<const CatalogListing>> KeyCatalog::List(std::string_view 
 }
 
 Result<KeyCatalog::NamesPtr> KeyCatalog::FetchPage(const std::string& directory, const CallContext& context) {
-  return pages_.Run(directory, context, [&] { return FetchNames(directory, 1, context); });
+  return pages_.Run(directory, context, [&]() -> Result<NamesPtr> {
+    ListingWalk walk = BeginWalk(directory);
+    S3OVERLAY_RETURN_IF_ERROR(walk.GoOn(store_, 1, context));
+    return Keep(directory, walk.Build());
+  });
 }
 
+// Where it takes longer than a call may, the next call goes on with it.
 Result<KeyCatalog::NamesPtr> KeyCatalog::FetchAll(const std::string& directory, const CallContext& context) {
-  return FetchNames(directory, 0, context);
+  auto unfinished = unfinished_.Take(directory);
+  ListingWalk walk = unfinished ? *std::move(unfinished) : BeginWalk(directory);
+  const Result<void> end = walk.GoOn(store_, ListingWalk::kAllPages, context);
+  if (end) return Keep(directory, walk.Build());
+  if (walk.pages() > 0 && IsInterruption(end.error().code)) unfinished_.Put(directory, std::move(walk));
+  return end.error();
 }
 
-// `max_pages` 0: all of them.
-Result<KeyCatalog::NamesPtr> KeyCatalog::FetchNames(const std::string& directory, int max_pages,
-                                                    const CallContext& context) {
+ListingWalk KeyCatalog::BeginWalk(const std::string& directory) {
   ListRequest request;
   request.bucket = options_.bucket;
   request.prefix = mapping_.DirectoryPrefix(directory);
   request.delimiter = "/";
   request.max_keys = kPageKeys;
-  NamesBuilder builder(request.prefix, clock_.Now(), metrics_);
-  std::set<std::string> tokens;
-  for (int page_number = 1;; ++page_number) {
-    auto page = store_.List(request, context);
-    if (!page) return page.error();
-    S3OVERLAY_RETURN_IF_ERROR(builder.Add(*page));
-    if (!page->truncated || page_number == max_pages) break;
-    if (page->next_token.empty() || !tokens.insert(page->next_token).second) {
-      return Error{ErrorCode::kBadResponse, fmt::format("the listing of {} goes in circles", Describe(directory))};
-    }
-    if (auto end = EndOfPatience(context, clock_)) return *std::move(end);
-    request.continuation_token = page->next_token;
-  }
-  NamesPtr names = std::make_shared<const DirectoryNames>(builder.Build());
-  Keep(directory, names);
-  return names;
+  return {std::move(request), clock_, metrics_};
 }
 
-void KeyCatalog::Keep(const std::string& directory, const NamesPtr& names) {
+KeyCatalog::NamesPtr KeyCatalog::Keep(const std::string& directory, DirectoryNames fetched) {
+  const auto names = std::make_shared<const DirectoryNames>(std::move(fetched));
   cache_.RememberNames(directory, names);
-  if (memory_ == nullptr) return;
-  if (names->complete && (names->exists || directory.empty())) memory_->KeepListing(scope_, directory, names->listing);
+  const bool is_there = names->exists || directory.empty();
+  if (memory_ != nullptr && names->complete && is_there) memory_->KeepListing(scope_, directory, names->listing);
+  return names;
 }
 
 std::optional<CatalogEntry> KeyCatalog::LastKnown(std::string_view path) const {

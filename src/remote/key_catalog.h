@@ -2,10 +2,11 @@
 //
 // KeyCatalog: the objects below one prefix of a bucket, as an ObjectCatalog.
 //
-// Lookups are cheap. Listings answer the lookups that follow; the first miss in a directory lists one page of it, and a
-// complete page answers all its names; a directory known to be absent is not asked about below. In a directory that is
-// larger than a page a name costs one LIST that begins at it. Where that does not decide it, or lists are denied, a
-// lookup costs a HEAD of the key and a LIST of one key below it, side by side.
+// Lookups are cheap. Listings answer the lookups that follow; the first miss in a directory lists one page of it, and
+// beside that, for one round trip in all, a few names from the missed one on. A complete page answers all names of the
+// directory; a directory known to be absent is not asked about below. In a directory that is larger than a page a name
+// costs one LIST that begins at it. Where that does not decide it, or lists are denied, a lookup costs a HEAD of the
+// key and a LIST of one key below it, side by side.
 //
 // Sources: S3 API reference, ListObjectsV2 (order, delimiter, continuation) and HeadObject.
 #pragma once
@@ -17,6 +18,7 @@
 
 #include "remote/directory_names.h"
 #include "remote/key_mapping.h"
+#include "remote/listing_walk.h"
 #include "remote/metadata_cache.h"
 #include "remote/single_flight.h"
 #include "s3overlay/clock.h"
@@ -60,6 +62,7 @@ class KeyCatalog final : public ObjectCatalog {
 
  private:
   using NamesPtr = std::shared_ptr<const DirectoryNames>;
+  enum class DirectorySize { kUnknown, kOnePage, kLarge };
 
   // What is known within its time: an entry, kNotFound or kNotADirectory; nothing when the store has to be asked.
   std::optional<Result<CatalogEntry>> Known(std::string_view path) const;
@@ -67,6 +70,8 @@ class KeyCatalog final : public ObjectCatalog {
   Duration TtlLeft(const PathVerdict& verdict) const;
 
   Result<CatalogEntry> Ask(const std::string& path, const CallContext& context);
+  std::optional<Result<CatalogEntry>> AskByList(const std::string& path, const CallContext& context);
+  DirectorySize SizeOf(std::string_view directory) const;
   std::optional<Result<CatalogEntry>> AskByPage(const std::string& path, const CallContext& context);
   std::optional<Result<CatalogEntry>> AskByPrefix(const std::string& path, const CallContext& context);
   Result<CatalogEntry> AskByName(const std::string& path, const CallContext& context);
@@ -77,8 +82,8 @@ class KeyCatalog final : public ObjectCatalog {
 
   Result<NamesPtr> FetchPage(const std::string& directory, const CallContext& context);
   Result<NamesPtr> FetchAll(const std::string& directory, const CallContext& context);
-  Result<NamesPtr> FetchNames(const std::string& directory, int max_pages, const CallContext& context);
-  void Keep(const std::string& directory, const NamesPtr& names);
+  ListingWalk BeginWalk(const std::string& directory);
+  NamesPtr Keep(const std::string& directory, DirectoryNames fetched);
 
   Error WouldBlock() const;
   Error NotThere(std::string_view path) const;
@@ -96,6 +101,7 @@ class KeyCatalog final : public ObjectCatalog {
   SingleFlight<CatalogEntry> finds_;
   SingleFlight<NamesPtr> pages_;
   SingleFlight<NamesPtr> listings_;
+  UnfinishedWalks unfinished_;
 
   ThreadPool pool_;  // Last: its tasks use the others.
 };

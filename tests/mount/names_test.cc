@@ -3,6 +3,7 @@
 // What names cost: requests to the store, and memory of the daemon.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -35,16 +36,17 @@ TEST_F(NamesTest, WhatWasListedIsOpenedWithOneGetAndNoHead) {
   EXPECT_EQ(proxy().Count("GET"), 20);
 }
 
-TEST_F(NamesTest, AColdLookupCostsOneListADirectoryOnTheWay) {
+TEST_F(NamesTest, AColdLookupCostsTwoListsADirectoryOnTheWay) {
   for (const char* const path : {"a/b/c/file", "a/b/c/other", "a/x"}) Put(path, "bytes");
   MountBoth(kLongLived);
   const int lookups = Lookups();
   EXPECT_TRUE(Holds(At("a/b/c/file"), "bytes"));
-  EXPECT_EQ(Lookups() - lookups, 4);  // The root, a, a/b, a/b/c.
+  const int asked = Lookups();
+  EXPECT_LE(asked - lookups, 8) << "two, side by side: in the root, a, a/b and a/b/c";
   EXPECT_EQ(StatError(At("a/b/c/other")), 0);
   EXPECT_EQ(StatError(At("a/b/none")), ENOENT);
   EXPECT_EQ(StatError(At("none/below/that")), ENOENT);
-  EXPECT_EQ(Lookups() - lookups, 4);
+  EXPECT_EQ(Lookups(), asked);
 }
 
 TEST_F(NamesTest, BelowADirectoryThatALayerLacksItIsNotAsked) {
@@ -139,16 +141,17 @@ TEST_F(ManyNames, ColdLookupInALargeDirectoryCostsAtMostTwoRequestsOnceItsSizeIs
   }
 }
 
-// A million names may take 1 GiB; here the same share of it for what comes with each name.
+// A million names may take 1 GiB (by hand: S3OVERLAY_TEST_NAMES=1000000). Here there are more than the kernel is given
+// nodes of; from there on a name costs what a listing keeps of it, about 100 bytes.
 TEST_F(ManyNames, WalkOfALargeTreeTakesBoundedMemory) {
   if (S3OVERLAY_SANITIZED) GTEST_SKIP() << "the sanitizers' own memory would be measured";
-  constexpr size_t kFiles = 50'000;
-  constexpr uint64_t kBytesAName = (uint64_t{1} << 30) / 1'000'000;
-  Mount(kFiles);
-  const uint64_t before = PeakMiB();
-  ASSERT_EQ(Walk(), kFiles);
-  const uint64_t after = PeakMiB();
-  EXPECT_LE((after - before) << 20, kFiles * kBytesAName) << before << " MiB before, " << after << " MiB after";
+  const char* const by_hand = std::getenv("S3OVERLAY_TEST_NAMES");
+  const size_t files = by_hand != nullptr ? std::stoul(by_hand) : 300'000;
+  const uint64_t most_mib = by_hand != nullptr ? 1024 : 512;
+  Mount(files);
+  ASSERT_EQ(Walk(), files);
+  EXPECT_LE(PeakMiB(), most_mib);
+  RecordProperty("peak_mib", std::to_string(PeakMiB()));
 }
 
 }  // namespace

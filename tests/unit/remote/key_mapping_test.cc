@@ -88,5 +88,15 @@ TEST_F(NamesBuilderTest, KeyOfAnotherDirectoryIsNoAnswer) {
   EXPECT_EQ(builder.Add(Page({Object("e/a")})).error().code, ErrorCode::kBadResponse);
 }
 
+// However new their tokens are, pages that say the same names for ever are no listing.
+TEST_F(NamesBuilderTest, PagesGoOn) {
+  NamesBuilder builder("d/", TimePoint(), metrics_);
+  EXPECT_TRUE(builder.Add(Page({Object("d/")}, {}, true)));
+  EXPECT_TRUE(builder.Add(Page({Object("d/a")}, {}, true)));
+  EXPECT_TRUE(builder.Add(Page({}, {}, true))) << "an empty page may come, with what it hides filtered out";
+  EXPECT_TRUE(builder.Add(Page({Object("d/b")}, {}, true)));
+  EXPECT_EQ(builder.Add(Page({Object("d/a"), Object("d/b")}, {}, true)).error().code, ErrorCode::kBadResponse);
+}
+
 }  // namespace
 }  // namespace s3overlay

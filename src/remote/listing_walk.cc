@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "remote/listing_walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "remote/single_flight.h"
+
+namespace s3overlay {
+namespace {
+
+constexpr size_t kMostWalks = 4;
+constexpr Duration kOldestWalk = std::chrono::minutes(10);  // What it saw first is as old as that.
+
+}  // namespace
+
+ListingWalk::ListingWalk(ListRequest request, const Clock& clock, Metrics& metrics)
+    : clock_(clock), began_(clock.Now()), request_(std::move(request)), builder_(request_.prefix, began_, metrics) {}
+
+Result<void> ListingWalk::GoOn(ObjectStore& store, int max_pages, const CallContext& context) {
+  while (true) {
+    auto page = store.List(request_, context);
+    if (!page) return page.error();
+    S3OVERLAY_RETURN_IF_ERROR(builder_.Add(*page));
+    ++pages_;
+    if (!page->truncated || pages_ == max_pages) return {};
+    S3OVERLAY_RETURN_IF_ERROR(Follow(*page));
+    if (auto end = EndOfPatience(context, clock_)) return *std::move(end);
+  }
+}
+
+Result<void> ListingWalk::Follow(const ListPage& page) {
+  if (page.next_token.empty() || !tokens_.insert(page.next_token).second) {
+    return Error{ErrorCode::kBadResponse,
+                 fmt::format("the listing of s3://{}/{} goes in circles", request_.bucket, request_.prefix)};
+  }
+  request_.continuation_token = page.next_token;
+  return {};
+}
+
+void UnfinishedWalks::Put(std::string_view directory, ListingWalk walk) {
+  MutexLock lock(mu_);
+  walks_.push_back({.directory = std::string(directory), .walk = std::move(walk)});
+  if (walks_.size() > kMostWalks) walks_.pop_front();
+}
+
+std::optional<ListingWalk> UnfinishedWalks::Take(std::string_view directory) {
+  MutexLock lock(mu_);
+  DropOld();
+  const auto found = std::ranges::find(walks_, directory, &Unfinished::directory);
+  if (found == walks_.end()) return std::nullopt;
+  std::optional<ListingWalk> walk(std::move(found->walk));
+  walks_.erase(found);
+  return walk;
+}
+
+void UnfinishedWalks::DropOld() {
+  std::erase_if(walks_, [&](const Unfinished& u) { return clock_.Now() - u.walk.began() > kOldestWalk; });
+}
+
+}  // namespace s3overlay

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ListingWalk: the pages of one directory's listing, one after the other. A directory of a million keys has a thousand
+// of them, which may take longer than a call is allowed to: a walk that was stopped goes on where it was.
+#pragma once
+
+#include <list>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "remote/directory_names.h"
+#include "s3overlay/call_context.h"
+#include "s3overlay/clock.h"
+#include "s3overlay/metrics.h"
+#include "s3overlay/mutex.h"
+#include "s3overlay/object_store.h"
+#include "s3overlay/result.h"
+
+namespace s3overlay {
+
+// Not thread-safe. Clock and metrics outlive it.
+class ListingWalk {
+ public:
+  static constexpr int kAllPages = 0;
+
+  // `request`: bucket, prefix and delimiter of the first page.
+  ListingWalk(ListRequest request, const Clock& clock, Metrics& metrics);
+
+  // Asks for pages until the last one or `max_pages`, counted from the first. After an error it may be called again.
+  // kBadResponse where the store's pages are no listing; then it may not.
+  Result<void> GoOn(ObjectStore& store, int max_pages, const CallContext& context);
+
+  int pages() const { return pages_; }
+  TimePoint began() const { return began_; }
+
+  // Once.
+  DirectoryNames Build() { return builder_.Build(); }
+
+ private:
+  Result<void> Follow(const ListPage& page);
+
+  const Clock& clock_;
+  const TimePoint began_;
+  ListRequest request_;
+  NamesBuilder builder_;
+  std::set<std::string> tokens_;  // A store may answer in circles.
+  int pages_ = 0;
+};
+
+// A few walks that were stopped, until somebody goes on with them. Thread-safe.
+class UnfinishedWalks {
+ public:
+  explicit UnfinishedWalks(const Clock& clock) : clock_(clock) {}
+
+  void Put(std::string_view directory, ListingWalk walk) S3OVERLAY_EXCLUDES(mu_);
+  std::optional<ListingWalk> Take(std::string_view directory) S3OVERLAY_EXCLUDES(mu_);
+
+ private:
+  struct Unfinished {
+    std::string directory;
+    ListingWalk walk;
+  };
+
+  void DropOld() S3OVERLAY_REQUIRES(mu_);
+
+  const Clock& clock_;
+
+  Mutex mu_;
+  std::list<Unfinished> walks_ S3OVERLAY_GUARDED_BY(mu_);  // Stopped longest ago first.
+};
+
+}  // namespace s3overlay
