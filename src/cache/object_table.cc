@@ -63,8 +63,11 @@ bool ObjectTable::Unpin(const BlockPin& pin, ReadOutcome outcome) {
   object.blocks.Unpin(pin.index);
   BlockSlot* slot = object.blocks.Find(pin.index);
   if (!object.alive || slot == nullptr) return false;
+  if (outcome == ReadOutcome::kDamaged) {
+    DropDamaged(pin);  // And with the block its slot.
+    return false;
+  }
   if (outcome == ReadOutcome::kVerified) slot->checked = true;
-  if (outcome == ReadOutcome::kDamaged) DropDamaged(pin);
   return slot->checked && !object.syncing;
 }
 

@@ -74,6 +74,18 @@ TEST_F(DiskBlockCacheDamageTest, OurOwnWritesDoNotHideADamagedBlock) {
   EXPECT_EQ(CountRightBlocks(object), 3U);
 }
 
+// With it goes all that is kept of its extent; AddressSanitizer sees who looks at that afterwards.
+TEST_F(DiskBlockCacheDamageTest, TheOnlyBlockOfAnObjectIsDamaged) {
+  const ObjectId object = MakeObject("a", 4 * kBlock);
+  Put(object, 1);
+  cache_->Flush();
+  FlipByte(DataFiles().front(), kBlock + 1050);
+  EXPECT_EQ(CountRightBlocks(object), 0U);
+  Put(object, 1);
+  cache_->Flush();
+  EXPECT_EQ(CountRightBlocks(object), 1U);
+}
+
 TEST_F(DiskBlockCacheDamageTest, AChangedFileIsNotHandedOut) {
   const ObjectId object = MakeObject("a", 4 * kBlock);
   PutAll(object);
