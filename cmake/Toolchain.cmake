@@ -38,6 +38,16 @@ elseif(S3OVERLAY_SANITIZE)
   message(FATAL_ERROR "S3OVERLAY_SANITIZE is '${S3OVERLAY_SANITIZE}'; it may be empty, 'address' or 'thread'")
 endif()
 
+# Every room is compiled for libFuzzer: it goes by the branches that an input takes.
+option(S3OVERLAY_FUZZ "Build the fuzz targets, with sanitizers (needs clang)" OFF)
+if(S3OVERLAY_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "S3OVERLAY_FUZZ needs clang: -DCMAKE_CXX_COMPILER=clang++-19")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 find_program(S3OVERLAY_CCACHE ccache)
 if(S3OVERLAY_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${S3OVERLAY_CCACHE}")

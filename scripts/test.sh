@@ -16,6 +16,7 @@ Stages, in this order:
   gcc      g++, warnings as errors, optimised; libfuse 3.17 or newer
   asan     g++ with AddressSanitizer and UBSan, on the system's own libfuse (3.14 on Debian 12: the floor)
   tsan     clang 19 with ThreadSanitizer, thread-safety analysis and warnings as errors
+  fuzz     clang 19 with libFuzzer: each target of tests/fuzz for a minute, two at a time (scripts/fuzz.sh)
 And only where --only names it:
   swift    the tests that ask a store, against an S3 server of another make (scripts/swift-server.sh)
 
@@ -24,7 +25,7 @@ And only where --only names it:
 USAGE
 }
 
-stages=(format layers gcc asan tsan)
+stages=(format layers gcc asan tsan fuzz)
 filter=()
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -146,6 +147,7 @@ for stage in "${stages[@]}"; do
       TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 build_and_test run_tests_under_tsan tsan -DCMAKE_CXX_COMPILER=clang++-19 \
         -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -g1" -DS3OVERLAY_SANITIZE=thread ;;
     swift) test_on_swift ;;
+    fuzz) scripts/fuzz.sh --seconds 60 ;;
     *) usage >&2; exit 2 ;;
   esac
 done
