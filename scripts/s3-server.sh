@@ -72,6 +72,10 @@ write_configuration() {
   esac
   printf '%s\n' "${ports[1]}" >"$dir/port"
   printf '%s\n' "${ports[2]}" >"$dir/tls-port"
+  # Debian 13's default is relative to the working directory.
+  local classes
+  classes=$(find /usr/lib -maxdepth 2 -type d -name rados-classes -print -quit)
+  [ -n "$classes" ] || die "the classes of the store (rados-classes) are missing: is the package ceph-osd whole?"
   uuidgen_fsid=$(python3 -c 'import uuid; print(uuid.uuid4())')
   cat >"$dir/ceph.conf" <<CONF
 [global]
@@ -106,6 +110,7 @@ paxos propose interval = 0.05
 paxos min wait = 0.01
 osd data = $dir/osd
 osd journal = $dir/osd/journal
+osd class dir = $classes
 osd class load list = *
 osd class default list = *
 osd memory target = 939524096
