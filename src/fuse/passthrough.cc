@@ -45,11 +45,6 @@ void Passthrough::Negotiate(fuse_conn_info* connection) {
   if (!on_) log::Info("passthrough is off: {}", reason_);
 }
 
-bool Passthrough::on() const {
-  MutexLock lock(mu_);
-  return on_;
-}
-
 std::string Passthrough::reason() const {
   MutexLock lock(mu_);
   return reason_;
@@ -57,10 +52,12 @@ std::string Passthrough::reason() const {
 
 HandleMode Passthrough::Acquire(const Request& request, fuse_ino_t id, bool wanted, OpenFile& open_file,
                                 fuse_file_info* file) {
+  // The source may wait for its disk: not under the lock, which every open and every release takes.
+  std::shared_ptr<BackingFile> backing = wanted && MayRegister(id) ? open_file.GetBackingFile() : nullptr;
   MutexLock lock(mu_);
   Use& use = uses_[id];
   const bool registered = use.backing_id > 0;
-  if (registered || (on_ && wanted && use.cached == 0 && Register(request, open_file, &use))) {
+  if (registered || (on_ && use.cached == 0 && Register(request, std::move(backing), &use))) {
     ++use.passed_through;
     SetBacking(file, use.backing_id);
     return HandleMode::kPassthrough;
@@ -69,8 +66,13 @@ HandleMode Passthrough::Acquire(const Request& request, fuse_ino_t id, bool want
   return HandleMode::kCached;
 }
 
-bool Passthrough::Register(const Request& request, OpenFile& open_file, Use* use) {
-  std::shared_ptr<BackingFile> backing = open_file.GetBackingFile();
+bool Passthrough::MayRegister(fuse_ino_t id) const {
+  MutexLock lock(mu_);
+  const auto found = uses_.find(id);
+  return on_ && (found == uses_.end() || (found->second.backing_id == 0 && found->second.cached == 0));
+}
+
+bool Passthrough::Register(const Request& request, std::shared_ptr<BackingFile> backing, Use* use) {
   struct stat status{};
   if (backing == nullptr || ::fstat(backing->fd(), &status) != 0) return false;
   if (refused_devices_.contains(status.st_dev)) return false;

@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <memory>
 #include <set>
 #include <string>
@@ -37,7 +38,7 @@ class Passthrough {
   // In the session's init. Turns it on where the kernel and the library can.
   void Negotiate(fuse_conn_info* connection) S3OVERLAY_EXCLUDES(mu_);
 
-  bool on() const S3OVERLAY_EXCLUDES(mu_);
+  bool on() const { return on_; }
   std::string reason() const S3OVERLAY_EXCLUDES(mu_);  // Why it is off, or not for every file; else empty.
 
   // Decides how an open of node `id` is answered and fills in `file`. `wanted`: the node's mode is passthrough. Every
@@ -59,14 +60,16 @@ class Passthrough {
     std::shared_ptr<BackingFile> backing;
   };
 
-  bool Register(const Request& request, OpenFile& open_file, Use* use) S3OVERLAY_REQUIRES(mu_);
+  bool MayRegister(fuse_ino_t id) const S3OVERLAY_EXCLUDES(mu_);
+  bool Register(const Request& request, std::shared_ptr<BackingFile> backing, Use* use) S3OVERLAY_REQUIRES(mu_);
   void NoteRefusal(int sys_errno, dev_t device) S3OVERLAY_REQUIRES(mu_);
 
   const PassthroughOptions options_;
 
+  std::atomic<bool> on_{false};
+
   // Held over the ioctls that register a backing file: they do not wait.
   mutable Mutex mu_;
-  bool on_ S3OVERLAY_GUARDED_BY(mu_) = false;
   std::string reason_ S3OVERLAY_GUARDED_BY(mu_) = "the mount has not started yet";
   std::set<dev_t> refused_devices_ S3OVERLAY_GUARDED_BY(mu_);  // File systems whose files the kernel did not take.
   std::unordered_map<fuse_ino_t, Use> uses_ S3OVERLAY_GUARDED_BY(mu_);
