@@ -152,10 +152,7 @@ NodePtr InodeTable::MakeNode(std::string path, Entry entry, bool passthrough) {
   NodePtr node = std::make_shared<Node>(id, std::move(path), std::move(entry), passthrough);
   const auto parent = current_.find(ParentOf(node->path()));
   Slot slot{.node = node, .lookups = 1, .looked_up_at = clock_.Now()};
-  if (parent != current_.end()) {
-    slot.parent = parent->second;
-    ++slots_.at(parent->second).children;
-  }
+  if (parent != current_.end()) slot.parent = parent->second;
   slot.age = ages_.insert(ages_.end(), id);
   slots_.emplace(id, std::move(slot));
   current_.emplace(node->path(), id);
@@ -171,7 +168,6 @@ void InodeTable::Forget(fuse_ino_t id, uint64_t lookups) {
   if (slot.lookups > 0) return;
   const auto current = current_.find(slot.node->path());
   if (current != current_.end() && current->second == id) current_.erase(current);
-  if (const auto parent = slots_.find(slot.parent); parent != slots_.end()) --parent->second.children;
   not_fresh_.erase(id);
   ages_.erase(slot.age);
   slots_.erase(found);
@@ -219,10 +215,12 @@ std::vector<InodeTable::Candidate> InodeTable::TakeOldest(size_t count) {
     const fuse_ino_t id = ages_.front();
     ages_.splice(ages_.end(), ages_, ages_.begin());
     const Slot& slot = slots_.at(id);
+    const auto current = current_.find(slot.node->path());
+    const bool has_name = current != current_.end() && current->second == id;
     oldest.push_back({.id = id,
                       .dentry = DentryOf(slot),
                       .path = slot.node->path(),
-                      .idle = slot.children == 0 && slot.node->open_file() == nullptr});
+                      .is_idle_file = has_name && !slot.node->is_directory() && slot.node->open_file() == nullptr});
   }
   return oldest;
 }

@@ -109,7 +109,7 @@ class InodeTable {
     fuse_ino_t id = 0;
     Dentry dentry;
     std::string path;
-    bool idle = false;  // No open file, and no node below.
+    bool is_idle_file = false;  // It has its name still, and is not open.
   };
 
   // Up to `count` nodes that were looked up longest ago, the root excepted. All others come before one of them is given
@@ -128,7 +128,6 @@ class InodeTable {
     TimePoint looked_up_at{};
     TimePoint refused_open_at = TimePoint::min();
     fuse_ino_t parent = 0;
-    uint64_t children = 0;  // Nodes of which this is the parent.
     Ages::iterator age{};
   };
 

@@ -81,7 +81,7 @@ void NodePruner::Work() {
       not_fresh = std::exchange(not_fresh_, false);
     }
     if (not_fresh) {
-      for (const InodeTable::Dentry& dentry : inodes_.NotFresh()) Invalidate(dentry);
+      for (const InodeTable::Dentry& dentry : inodes_.NotFresh()) Expire(dentry);
     }
     const size_t nodes = inodes_.size();
     // A tenth below, so that the next walk does not start at the limit.
@@ -116,8 +116,14 @@ void NodePruner::PruneNames(const Candidates& candidates) {
   const std::set<std::string> mounts = MountsWithin(options_.device);
   for (const InodeTable::Candidate& candidate : candidates) {
     if (stopping()) return;
-    if (candidate.idle && !mounts.contains(candidate.path)) Invalidate(candidate.dentry);
+    if (candidate.is_idle_file && !mounts.contains(candidate.path)) Invalidate(candidate.dentry);
   }
+}
+
+// The next who comes by the name asks; what is mounted on it stays. A kernel that cannot (before 6.2) does so within a
+// second in any case: longer no answer of an outage is given to it for.
+void NodePruner::Expire(const InodeTable::Dentry& dentry) {
+  fuse_lowlevel_notify_expire_entry(session_, dentry.parent, dentry.name.data(), dentry.name.size());
 }
 
 // A name that the kernel has dropped by itself in the meantime is an error that means nothing.

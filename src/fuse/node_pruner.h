@@ -4,8 +4,9 @@
 // A million names walked pin a million kernel inodes, and no forget comes before memory pressure.
 //
 // Linux 6.18 has a call for it (FUSE_NOTIFY_PRUNE), which drops what nobody uses and leaves all else alone. Before,
-// names are invalidated one by one, and whatever is mounted on such a name would come off: so only names of which
-// nothing else is known, files that are open excepted, and none on which something is mounted in any mount namespace.
+// names are invalidated one by one, and whatever is mounted on such a name would come off, or lose its working
+// directory: so only names of files that are not open, and none on which something is mounted in any mount namespace.
+// Directories then go when the kernel itself drops them.
 //
 // The kernel is told from a thread of its own: from inside a request it can deadlock with reads in flight.
 #pragma once
@@ -51,6 +52,7 @@ class NodePruner {
   void Prune(size_t count) S3OVERLAY_EXCLUDES(mu_);
   bool PruneNodes(const Candidates& candidates);
   void PruneNames(const Candidates& candidates) S3OVERLAY_EXCLUDES(mu_);
+  void Expire(const InodeTable::Dentry& dentry);
   void Invalidate(const InodeTable::Dentry& dentry);
   bool stopping() S3OVERLAY_EXCLUDES(mu_);
 

@@ -117,13 +117,13 @@ TEST_F(InodeTableTest, TheOldestNodesComeFirstAndEachOnceARound) {
   EXPECT_EQ(all[0].dentry.name, "second");
 }
 
-TEST_F(InodeTableTest, ADirectoryIsIdleOnceNothingBelowItIsKnown) {
+TEST_F(InodeTableTest, AFileIsIdleWhileItHasItsNameAndADirectoryNever) {
   table_.Remember("d", Directory(), false);
-  const fuse_ino_t below = table_.Remember("d/f", File("1"), false)->id();
-  EXPECT_FALSE(table_.TakeOldest(1)[0].idle);
-  EXPECT_TRUE(table_.TakeOldest(1)[0].idle);
-  table_.Forget(below, 1);
-  EXPECT_TRUE(table_.TakeOldest(1)[0].idle);
+  table_.Remember("f", File("1"), false);
+  EXPECT_FALSE(table_.TakeOldest(1)[0].is_idle_file);
+  EXPECT_TRUE(table_.TakeOldest(1)[0].is_idle_file);
+  table_.Remember("f", File("2"), false);  // Its name is another node's now.
+  for (const bool idle : {false, false, true}) EXPECT_EQ(table_.TakeOldest(1)[0].is_idle_file, idle);
 }
 
 TEST_F(InodeTableTest, WhatIsNotFreshIsNamed) {

@@ -286,8 +286,10 @@ TEST_P(SessionPruning, DirectoriesAreForgottenTooAndWhatIsMountedInThemStays) {
     if (i == 7) continue;
     EXPECT_EQ(Stat(std::to_string(i) + "/deep/f").st_size, 1);
   }
-  // The root, two above the mount, three on the way to the open file; at most ten are left alone.
-  EXPECT_TRUE(WaitUntil([&] { return StatusNumber("nodes") <= 10; })) << StatusNumber("nodes");
+  // The root, two above the mount, three on the way to the open file; at most ten are left alone. Of a kernel that is
+  // told names, all directories: one of them may be where some process works.
+  const uint64_t most = GetParam() ? 2 * 300 + 10 : 10;
+  EXPECT_TRUE(WaitUntil([&] { return StatusNumber("nodes") <= most; })) << StatusNumber("nodes");
   EXPECT_EQ(ReadFile("7/deep/inside"), "of another file system");
   EXPECT_EQ(Read(open.get()), "x");
   EXPECT_EQ(ReadFile("9/deep/f"), "x");
