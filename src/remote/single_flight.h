@@ -44,7 +44,7 @@ class SingleFlight {
       if (is_leader) {
         at->second = std::make_shared<Flight>();
         lock.Unlock();
-        Result<T> answer = ask();
+        Result<T> answer = AskOrLand(key, ask);
         lock.Lock();
         Land(key, answer);
         return answer;
@@ -63,6 +63,17 @@ class SingleFlight {
   struct Flight {
     std::optional<Result<T>> answer;
   };
+
+  // An exception (no memory) is the leader's alone as well.
+  Result<T> AskOrLand(const std::string& key, const std::function<Result<T>()>& ask) S3OVERLAY_EXCLUDES(mu_) {
+    try {
+      return ask();
+    } catch (...) {
+      MutexLock lock(mu_);
+      Land(key, Error{ErrorCode::kCancelled, "whoever asked could not go on"});
+      throw;
+    }
+  }
 
   static bool IsLeadersOwn(const Result<T>& answer) {
     return !answer && (answer.error().code == ErrorCode::kTimedOut || answer.error().code == ErrorCode::kCancelled);
