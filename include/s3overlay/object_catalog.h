@@ -85,6 +85,7 @@ class CatalogListing::Builder {
   size_t SortAndHide();
   void EraseIf(const std::function<bool(std::string_view name)>& drop);
   size_t size() const { return listing_.size(); }
+  uint64_t bytes() const { return listing_.bytes(); }
 
   // Once, sorted. `learned_at`: when the store was asked.
   std::shared_ptr<const CatalogListing> Build(TimePoint learned_at);

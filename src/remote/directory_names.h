@@ -45,6 +45,8 @@ class NamesBuilder {
   // Pages in the store's order. kBadResponse for one that cannot belong to this directory.
   Result<void> Add(const ListPage& page);
 
+  uint64_t bytes() const { return listing_.bytes(); }  // Of memory, about.
+
   DirectoryNames Build();
 
  private:

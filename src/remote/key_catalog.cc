@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "remote/beside.h"
@@ -21,6 +22,11 @@ bool IsInterruption(ErrorCode code) {
          code == ErrorCode::kThrottled;
 }
 
+// The store has said of a name what it is, or that it is not there.
+bool IsAnswer(const std::optional<Result<CatalogEntry>>& asked) {
+  return asked && (*asked || asked->error().code == ErrorCode::kNotFound);
+}
+
 }  // namespace
 
 KeyCatalog::KeyCatalog(KeyCatalogOptions options, ObjectStore& store, const Clock& clock, Metrics& metrics,
@@ -36,7 +42,7 @@ KeyCatalog::KeyCatalog(KeyCatalogOptions options, ObjectStore& store, const Cloc
       finds_(clock),
       pages_(clock),
       listings_(clock),
-      unfinished_(clock),
+      unfinished_({.longest_pause = options_.metadata_ttl, .max_bytes = options_.max_cached_bytes}, clock),
       pool_({.name = "lookup", .threads = options_.threads, .queue_limit = 256}) {}
 
 Result<CatalogEntry> KeyCatalog::Find(std::string_view path, const CallContext& context) {
@@ -100,15 +106,22 @@ std::optional<Result<CatalogEntry>> KeyCatalog::AskByList(const std::string& pat
   const DirectorySize parent = SizeOf(ParentPath(path));
   std::optional<Result<CatalogEntry>> by_prefix;
   std::optional<Result<CatalogEntry>> by_page;
-  const auto ask_by_prefix = [&] { by_prefix = AskByPrefix(path, context); };
-  const auto ask_by_page = [&] { by_page = AskByPage(path, context); };
+  std::atomic<bool> decided{false};
+  const auto ask_by_prefix = [&] {
+    if (!decided) by_prefix = AskByPrefix(path, context);  // Of a busy pool it may run when the page has come.
+  };
+  const auto ask_by_page = [&] {
+    by_page = AskByPage(path, context);
+    decided = IsAnswer(by_page);
+  };
   if (parent == DirectorySize::kUnknown) {
     // Where the page does not decide the name, it would be a round trip lost.
     RunBeside(pool_, ask_by_prefix, ask_by_page);
   } else {
     if (parent == DirectorySize::kOnePage) ask_by_page();
-    if (!by_page) ask_by_prefix();
+    if (!IsAnswer(by_page)) ask_by_prefix();
   }
+  if (!IsAnswer(by_page) && IsAnswer(by_prefix)) return by_prefix;
   return by_page ? std::move(by_page) : std::move(by_prefix);
 }
 
@@ -211,9 +224,8 @@ Result<CatalogEntry> KeyCatalog::Judge(const std::string& path, Result<ObjectMet
 
 Result<std::shared_ptr<const CatalogListing>> KeyCatalog::List(std::string_view path, const CallContext& context) {
   const std::string directory(path);
-  NamesPtr names = cache_.FindNames(path);
-  const bool is_known =
-      names && names->complete && TtlLeft(names->learned_at, options_.metadata_ttl) > Duration::zero();
+  NamesPtr names = cache_.FindComplete(path);
+  const bool is_known = names && TtlLeft(names->learned_at, options_.metadata_ttl) > Duration::zero();
   if (!is_known) {
     if (const auto known = Known(path); known && !*known) return known->error();
     if (!context.may_block) return WouldBlock();
@@ -257,6 +269,7 @@ ListingWalk KeyCatalog::BeginWalk(const std::string& directory) {
 }
 
 KeyCatalog::NamesPtr KeyCatalog::Keep(const std::string& directory, DirectoryNames fetched) {
+  unfinished_.DropOld();
   const auto names = std::make_shared<const DirectoryNames>(std::move(fetched));
   cache_.RememberNames(directory, names);
   const bool is_there = names->exists || directory.empty();

@@ -43,13 +43,14 @@ Result<void> ListingWalk::Follow(const ListPage& page) {
 
 void UnfinishedWalks::Put(std::string_view directory, ListingWalk walk) {
   MutexLock lock(mu_);
-  walks_.push_back({.directory = std::string(directory), .walk = std::move(walk)});
-  if (walks_.size() > kMostWalks) walks_.pop_front();
+  DropOldLocked();
+  walks_.push_back({.directory = std::string(directory), .walk = std::move(walk), .stopped_at = clock_.Now()});
+  while (walks_.size() > kMostWalks || (!walks_.empty() && BytesLocked() > options_.max_bytes)) walks_.pop_front();
 }
 
 std::optional<ListingWalk> UnfinishedWalks::Take(std::string_view directory) {
   MutexLock lock(mu_);
-  DropOld();
+  DropOldLocked();
   const auto found = std::ranges::find(walks_, directory, &Unfinished::directory);
   if (found == walks_.end()) return std::nullopt;
   std::optional<ListingWalk> walk(std::move(found->walk));
@@ -58,7 +59,21 @@ std::optional<ListingWalk> UnfinishedWalks::Take(std::string_view directory) {
 }
 
 void UnfinishedWalks::DropOld() {
-  std::erase_if(walks_, [&](const Unfinished& u) { return clock_.Now() - u.walk.began() > kOldestWalk; });
+  MutexLock lock(mu_);
+  DropOldLocked();
+}
+
+void UnfinishedWalks::DropOldLocked() {
+  const TimePoint now = clock_.Now();
+  std::erase_if(walks_, [&](const Unfinished& u) {
+    return now - u.stopped_at > options_.longest_pause || now - u.walk.began() > kOldestWalk;
+  });
+}
+
+uint64_t UnfinishedWalks::BytesLocked() const {
+  uint64_t bytes = 0;
+  for (const Unfinished& unfinished : walks_) bytes += unfinished.walk.bytes();
+  return bytes;
 }
 
 }  // namespace s3overlay

@@ -4,6 +4,7 @@
 // of them, which may take longer than a call is allowed to: a walk that was stopped goes on where it was.
 #pragma once
 
+#include <cstdint>
 #include <list>
 #include <optional>
 #include <set>
@@ -33,6 +34,7 @@ class ListingWalk {
   Result<void> GoOn(ObjectStore& store, int max_pages, const CallContext& context);
 
   int pages() const { return pages_; }
+  uint64_t bytes() const { return builder_.bytes(); }  // Of memory, about.
   TimePoint began() const { return began_; }
 
   // Once.
@@ -49,22 +51,31 @@ class ListingWalk {
   int pages_ = 0;
 };
 
+struct UnfinishedWalksOptions {
+  Duration longest_pause;  // What lay longer is not gone on with: it would show as of now what has changed since.
+  uint64_t max_bytes;      // Of all.
+};
+
 // A few walks that were stopped, until somebody goes on with them. Thread-safe.
 class UnfinishedWalks {
  public:
-  explicit UnfinishedWalks(const Clock& clock) : clock_(clock) {}
+  UnfinishedWalks(UnfinishedWalksOptions options, const Clock& clock) : options_(options), clock_(clock) {}
 
   void Put(std::string_view directory, ListingWalk walk) S3OVERLAY_EXCLUDES(mu_);
   std::optional<ListingWalk> Take(std::string_view directory) S3OVERLAY_EXCLUDES(mu_);
+  void DropOld() S3OVERLAY_EXCLUDES(mu_);
 
  private:
   struct Unfinished {
     std::string directory;
     ListingWalk walk;
+    TimePoint stopped_at;
   };
 
-  void DropOld() S3OVERLAY_REQUIRES(mu_);
+  void DropOldLocked() S3OVERLAY_REQUIRES(mu_);
+  uint64_t BytesLocked() const S3OVERLAY_REQUIRES(mu_);
 
+  const UnfinishedWalksOptions options_;
   const Clock& clock_;
 
   Mutex mu_;

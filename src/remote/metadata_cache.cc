@@ -38,8 +38,13 @@ std::optional<PathVerdict> VerdictOfOwn(std::string_view path, const DirectoryNa
   return PathVerdict{.entry = std::move(entry), .learned_at = names.learned_at, .sequence = sequence};
 }
 
+// By its date first: a listing is as old as its first page, however late its last one came.
+bool IsLater(const PathVerdict& a, const PathVerdict& b) {
+  return a.learned_at != b.learned_at ? a.learned_at > b.learned_at : a.sequence > b.sequence;
+}
+
 void TakeLater(std::optional<PathVerdict>& best, std::optional<PathVerdict> other) {
-  if (other && (!best || other->sequence > best->sequence)) best = std::move(other);
+  if (other && (!best || IsLater(*other, *best))) best = std::move(other);
 }
 
 }  // namespace
@@ -53,8 +58,7 @@ MetadataCache::Record* MetadataCache::Use(std::string_view path) {
 
 MetadataCache::Record& MetadataCache::Make(std::string_view path) {
   if (Record* record = Use(path)) return *record;
-  records_.push_front(
-      {.path = std::string(path), .verdict = {}, .names = {}, .complete = {}, .names_sequence = 0, .bytes = 0});
+  records_.push_front({.path = std::string(path), .verdict = {}, .page = {}, .complete = {}, .bytes = 0});
   by_path_.emplace(records_.front().path, records_.begin());
   return records_.front();
 }
@@ -63,8 +67,8 @@ void MetadataCache::Weigh(Record& record) {
   bytes_ -= record.bytes;
   record.bytes = kRecordBytes + record.path.size();
   if (record.verdict && record.verdict->entry) record.bytes += BytesOf(*record.verdict->entry);
-  if (record.names) record.bytes += BytesOf(*record.names);
-  if (record.complete && record.complete != record.names) record.bytes += BytesOf(*record.complete);
+  if (record.page.names) record.bytes += BytesOf(*record.page.names);
+  if (record.complete.names) record.bytes += BytesOf(*record.complete.names);
   bytes_ += record.bytes;
   while (bytes_ > max_bytes_ && !records_.empty()) {
     bytes_ -= records_.back().bytes;
@@ -83,55 +87,68 @@ void MetadataCache::Remember(std::string_view path, std::optional<CatalogEntry> 
 void MetadataCache::RememberNames(std::string_view directory, std::shared_ptr<const DirectoryNames> names) {
   MutexLock lock(mu_);
   Record& record = Make(directory);
-  if (names->complete) record.complete = names;
-  record.names = std::move(names);
-  record.names_sequence = ++sequence_;
+  Names& place = names->complete ? record.complete : record.page;
+  place = {.names = std::move(names), .sequence = ++sequence_};
   Weigh(record);
 }
 
 std::optional<PathVerdict> MetadataCache::Find(std::string_view path) {
   MutexLock lock(mu_);
   std::optional<PathVerdict> best;
-  if (!path.empty()) {
-    const Record* const parent = Use(ParentPath(path));
-    if (parent != nullptr && parent->names) {
-      best = VerdictOn(LastComponent(path), *parent->names, parent->names_sequence);
+  const Record* const parent = path.empty() ? nullptr : Use(ParentPath(path));
+  if (parent != nullptr) {
+    for (const Names* said : {&parent->page, &parent->complete}) {
+      if (said->names) TakeLater(best, VerdictOn(LastComponent(path), *said->names, said->sequence));
     }
   }
   const Record* const record = Use(path);
   if (record == nullptr) return best;
   TakeLater(best, record->verdict);
-  if (record->names) TakeLater(best, VerdictOfOwn(path, *record->names, record->names_sequence));
+  for (const Names* said : {&record->page, &record->complete}) {
+    if (said->names) TakeLater(best, VerdictOfOwn(path, *said->names, said->sequence));
+  }
   return best;
+}
+
+const MetadataCache::Names& MetadataCache::LatestNames(const Record& record) {
+  const Names& page = record.page;
+  const Names& complete = record.complete;
+  if (!page.names || !complete.names) return page.names ? page : complete;
+  const TimePoint of_page = page.names->learned_at;
+  const TimePoint of_complete = complete.names->learned_at;
+  if (of_page == of_complete) return page.sequence > complete.sequence ? page : complete;
+  return of_page > of_complete ? page : complete;
 }
 
 std::shared_ptr<const DirectoryNames> MetadataCache::FindNames(std::string_view directory) {
   MutexLock lock(mu_);
   const Record* const record = Use(directory);
-  return record == nullptr ? nullptr : record->names;
+  return record == nullptr ? nullptr : LatestNames(*record).names;
 }
 
 std::shared_ptr<const DirectoryNames> MetadataCache::FindComplete(std::string_view directory) {
   MutexLock lock(mu_);
   const Record* const record = Use(directory);
-  return record == nullptr ? nullptr : record->complete;
+  return record == nullptr ? nullptr : record->complete.names;
 }
 
 void MetadataCache::Forget(std::string_view path) {
   MutexLock lock(mu_);
   if (Record* record = Use(path)) {
     record->verdict.reset();
-    record->names.reset();
-    record->complete.reset();
+    record->page = {};
+    record->complete = {};
     Weigh(*record);
   }
   if (path.empty()) return;
   Record* const parent = Use(ParentPath(path));
-  if (parent == nullptr || !parent->names) return;
-  auto old = std::make_shared<DirectoryNames>(*parent->names);
-  old->learned_at = TimePoint::min();
-  if (parent->complete == parent->names) parent->complete = old;
-  parent->names = std::move(old);
+  if (parent == nullptr) return;
+  for (Names* said : {&parent->page, &parent->complete}) {
+    if (!said->names) continue;
+    auto old = std::make_shared<DirectoryNames>(*said->names);
+    old->learned_at = TimePoint::min();
+    said->names = std::move(old);
+  }
 }
 
 uint64_t MetadataCache::bytes() const {

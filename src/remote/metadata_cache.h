@@ -37,7 +37,7 @@ class MetadataCache {
 
   // The latest word on a path, from itself or from its directory, however old.
   std::optional<PathVerdict> Find(std::string_view path) S3OVERLAY_EXCLUDES(mu_);
-  // Null when nothing is known.
+  // The latest word on a directory, be it a page or complete; null when nothing is known.
   std::shared_ptr<const DirectoryNames> FindNames(std::string_view directory) S3OVERLAY_EXCLUDES(mu_);
 
   // The last complete listing of a directory, also where a mere page is known since; null without one.
@@ -49,16 +49,20 @@ class MetadataCache {
   uint64_t bytes() const S3OVERLAY_EXCLUDES(mu_);
 
  private:
+  struct Names {
+    std::shared_ptr<const DirectoryNames> names;
+    uint64_t sequence = 0;
+  };
   struct Record {
     std::string path;
     std::optional<PathVerdict> verdict;
-    std::shared_ptr<const DirectoryNames> names;
-    std::shared_ptr<const DirectoryNames> complete;  // Often the same as `names`.
-    uint64_t names_sequence = 0;
+    Names page;      // Both at a time: a listing of many pages is as old as its first one, and a page that was fetched
+    Names complete;  // while it went on knows better.
     uint64_t bytes = 0;
   };
   using Records = std::list<Record>;  // Last used first.
 
+  static const Names& LatestNames(const Record& record);
   Record* Use(std::string_view path) S3OVERLAY_REQUIRES(mu_);
   Record& Make(std::string_view path) S3OVERLAY_REQUIRES(mu_);
   void Weigh(Record& record) S3OVERLAY_REQUIRES(mu_);

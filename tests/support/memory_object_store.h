@@ -90,8 +90,14 @@ class MemoryObjectStore final : public ObjectStore {
     fail_next_ = calls;
     fail_next_code_ = code;
   }
+  // Lists of a whole page, and not those of a few keys.
+  void FailPages(ErrorCode code) {
+    MutexLock lock(mu_);
+    fail_pages_ = code;
+  }
   void Heal() {
     MutexLock lock(mu_);
+    fail_pages_.reset();
     failures_.fill(std::nullopt);
     fail_next_ = 0;
   }
@@ -146,6 +152,7 @@ class MemoryObjectStore final : public ObjectStore {
   Result<ListPage> List(const ListRequest& request, const CallContext& context) override {
     MutexLock lock(mu_);
     S3OVERLAY_RETURN_IF_ERROR(Enter(Call::kList, context));
+    if (fail_pages_ && request.max_keys >= 1000) return Error{*fail_pages_, "told to fail"};
     ListPage page;
     const size_t limit = static_cast<size_t>(std::min(request.max_keys, page_limit_));
     std::string last = request.continuation_token;
@@ -283,6 +290,7 @@ class MemoryObjectStore final : public ObjectStore {
   ErrorCode cut_code_ S3OVERLAY_GUARDED_BY(mu_) = ErrorCode::kUnavailable;
   int fail_next_ S3OVERLAY_GUARDED_BY(mu_) = 0;
   ErrorCode fail_next_code_ S3OVERLAY_GUARDED_BY(mu_) = ErrorCode::kUnavailable;
+  std::optional<ErrorCode> fail_pages_ S3OVERLAY_GUARDED_BY(mu_);
   std::vector<ByteRange> ranges_ S3OVERLAY_GUARDED_BY(mu_);
 };
 

@@ -95,10 +95,11 @@ TEST_F(KeyCatalogTest, FirstMissInADirectoryListsOnePageThatAnswersAllNames) {
   EXPECT_EQ(Find("dir/z"), "directory");
   EXPECT_EQ(Find("dir/none"), "not found");
   EXPECT_EQ(List("dir"), "x y z/ ");
-  EXPECT_EQ(Requests(), 2);  // The page, and beside it a few names from x on, in case it were a large directory.
+  const int requests = Requests();
+  EXPECT_LE(requests, 2);  // The page, and beside it a few names from x on, in case it were a large directory.
   clock_.Advance(seconds(61));
   EXPECT_EQ(Find("dir/x"), "file");
-  EXPECT_EQ(Requests(), 3) << "it is known to be small";
+  EXPECT_EQ(Requests(), requests + 1) << "it is known to be small";
 }
 
 TEST_F(KeyCatalogTest, NamesOfALargeDirectoryCostOneListEach) {
@@ -279,6 +280,46 @@ TEST_F(KeyCatalogTest, ListingThatWasInterruptedIsTakenUpWhereItWas) {
   EXPECT_EQ(Requests(), requests + 1);
 }
 
+// The pages of a long listing are as old as its first, however late the last one comes.
+TEST_F(KeyCatalogTest, WhatWasAskedWhileAListingWentOnIsNewer) {
+  store_.SetPageLimit(2);
+  for (const char* path : {"b", "c", "d"}) Put(path);
+  std::atomic<bool> cancelled{true};
+  EXPECT_EQ(Catalog().List("", {.cancelled = &cancelled}).error().code, ErrorCode::kCancelled);
+  Put("a");
+  clock_.Advance(seconds(6));  // What the page said is too old now for an absence.
+  EXPECT_EQ(Find("a"), "file");
+  EXPECT_EQ(List(""), "b c d ");
+  EXPECT_EQ(Find("a", false), "file");
+  EXPECT_EQ(Catalog().AbsenceTtl("a"), seconds(0));
+}
+
+TEST_F(KeyCatalogTest, ListingThatIsLeftForTheLifeOfAnAnswerBeginsAnew) {
+  store_.SetPageLimit(2);
+  for (const char* path : {"b", "c", "d"}) Put(path);
+  std::atomic<bool> cancelled{true};
+  EXPECT_EQ(Catalog().List("", {.cancelled = &cancelled}).error().code, ErrorCode::kCancelled);
+  Put("a");
+  clock_.Advance(seconds(61));
+  EXPECT_EQ(List(""), "a b c d ");
+}
+
+TEST_F(KeyCatalogTest, PageDoesNotReplaceAListing) {
+  store_.SetPageLimit(2);
+  for (const char* path : {"b", "c", "d"}) Put(path);
+  EXPECT_EQ(List(""), "b c d ");
+  EXPECT_EQ(Find(""), "directory");
+  const int requests = Requests();
+  EXPECT_EQ(List(""), "b c d ");
+  EXPECT_EQ(Requests(), requests);
+}
+
+TEST_F(KeyCatalogTest, FailedPageIsNoneOfANamesConcern) {
+  Put("a");
+  store_.FailPages(ErrorCode::kTimedOut);
+  EXPECT_EQ(Find("a"), "file");
+}
+
 TEST_F(KeyCatalogTest, ListingThatWasInterruptedLongAgoBeginsAnew) {
   store_.SetPageLimit(2);
   for (const char* path : {"b", "c", "d"}) Put(path);
@@ -298,7 +339,7 @@ TEST_F(KeyCatalogTest, ManyWhoAskAtOnceAskOnce) {
   EXPECT_TRUE(store_.WaitUntilBlocked(Call::kList));
   store_.OpenGate(Call::kList);
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(Requests(), 2);
+  EXPECT_LE(Requests(), 2);
 }
 
 TEST_F(KeyCatalogTest, LeaderThatIsCancelledDoesNotTakeTheOthersWithIt) {
