@@ -13,7 +13,7 @@ Usage: scripts/s3-server.sh COMMAND DIR
   start DIR            make and start a server that keeps everything in DIR (new or empty)
   stop DIR             stop it; DIR stays
   status DIR           exit 0 when it answers
-  env DIR              print the variables that a client needs, for: set -a; . <(... env DIR)
+  env DIR              print what sets the variables that a client needs (bash): set -a; . <(... env DIR)
   gets DIR             how many GETs of objects the gateway has answered so far
   kill-gateway DIR     end the gateway at once, as a crash would; the data stays
   start-gateway DIR    start it again
@@ -227,7 +227,13 @@ stop() {
   end_process mon
 }
 
+# What the caller has set for other stores, proxies and mounts would come first.
 print_env() {
+  cat <<'ENV'
+unset ${!OVH_S3_@} ${!S3OVERLAY_@} AWS_ENDPOINT_URL_S3 AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_REGION S3_BUCKET
+no_proxy=127.0.0.1,localhost
+NO_PROXY=127.0.0.1,localhost
+ENV
   cat <<ENV
 AWS_ACCESS_KEY_ID=$access_key
 AWS_SECRET_ACCESS_KEY=$secret_key
