@@ -87,18 +87,20 @@ struct ListedEntry {
 struct ListingTerms {
   bool degraded = false;  // A layer could not list: names may be missing. Never evidence of absence.
   std::string reason{};   // Why it is degraded.
-  Duration ttl = Duration::zero();
 };
 
 // An immutable snapshot of a directory, sorted by name, complete unless degraded. Shared between readers; its source
 // outlives it. An entry is made when it is asked for, so that a name costs little until somebody looks at it; its ttl
-// counts from the making of the listing all the same.
+// is what is left of its life at that time.
 class Listing {
  public:
   explicit Listing(ListingTerms terms) : terms_(std::move(terms)) {}
   virtual ~Listing() = default;
 
   const ListingTerms& terms() const { return terms_; }
+
+  // How long what it says of names, and of absences, holds from now on.
+  virtual Duration ttl() const = 0;
 
   virtual size_t size() const = 0;
   virtual std::string_view NameAt(size_t index) const = 0;  // Lives as long as the listing.
@@ -113,9 +115,10 @@ using ListingPtr = std::shared_ptr<const Listing>;
 // A listing whose entries are all made beforehand; sorted by who makes it.
 class EntryListing final : public Listing {
  public:
-  explicit EntryListing(std::vector<ListedEntry> entries, ListingTerms terms = {})
-      : Listing(std::move(terms)), entries_(std::move(entries)) {}
+  explicit EntryListing(std::vector<ListedEntry> entries, ListingTerms terms = {}, Duration ttl = Duration::zero())
+      : Listing(std::move(terms)), entries_(std::move(entries)), ttl_(ttl) {}
 
+  Duration ttl() const override { return ttl_; }
   size_t size() const override { return entries_.size(); }
   std::string_view NameAt(size_t index) const override { return entries_[index].name; }
   FileType TypeAt(size_t index) const override { return entries_[index].entry.attributes.type; }
@@ -123,6 +126,7 @@ class EntryListing final : public Listing {
 
  private:
   const std::vector<ListedEntry> entries_;
+  const Duration ttl_;
 };
 
 // A file with exactly an open file's bytes at the same offsets, for passthrough and for nothing else. As long as it

@@ -52,9 +52,9 @@ struct stat ToStat(uint64_t inode_number, const FileAttributes& attributes, cons
   return result;
 }
 
-double KernelTimeout(const Entry& entry, Duration age) {
+double KernelTimeout(const Entry& entry) {
   const bool fleeting = entry.state == FileState::kDegraded || entry.state == FileState::kStale;
-  const double seconds = std::chrono::duration<double>(entry.ttl - age).count();
+  const double seconds = std::chrono::duration<double>(entry.ttl).count();
   return std::clamp(seconds, 0.0, fleeting ? 1.0 : 1e9);
 }
 

@@ -23,7 +23,6 @@ struct Ownership {
 struct stat ToStat(uint64_t inode_number, const FileAttributes& attributes, const Ownership& ownership);
 
 // Seconds that the kernel may keep an answer: what is left of its life, and at most one for a degraded or stale one.
-// `age`: how long ago the entry was answered.
-double KernelTimeout(const Entry& entry, Duration age = Duration::zero());
+double KernelTimeout(const Entry& entry);
 
 }  // namespace s3overlay

@@ -118,11 +118,10 @@ bool Filesystem::WantsPassthrough(const Entry& entry) const {
   return entry.attributes.size > kSmallestPassthroughObject && source_.GetCacheShare(entry).complete;
 }
 
-// Gives the answer to a lookup its node; the kernel will count a lookup of it. `age`: how long ago that answer was
-// made.
-fuse_entry_param Filesystem::Introduce(std::string path, Entry entry, Duration age) {
+// Gives the answer to a lookup its node; the kernel will count a lookup of it.
+fuse_entry_param Filesystem::Introduce(std::string path, Entry entry) {
   fuse_entry_param param{};
-  param.attr_timeout = param.entry_timeout = KernelTimeout(entry, age);
+  param.attr_timeout = param.entry_timeout = KernelTimeout(entry);
   const FileAttributes attributes = entry.attributes;
   const bool passthrough = WantsPassthrough(entry);
   const NodePtr node = inodes_.Remember(std::move(path), std::move(entry), passthrough);

@@ -86,7 +86,7 @@ class Filesystem {
   static void Finish(Request& request, const Result<void>& result);
 
   Result<NodePtr> NodeOf(fuse_ino_t id) const;
-  fuse_entry_param Introduce(std::string path, Entry entry, Duration age = Duration::zero());
+  fuse_entry_param Introduce(std::string path, Entry entry);
   bool WantsPassthrough(const Entry& entry) const;
 
   Result<void> Lookup(Request& request, fuse_ino_t parent, const std::string& name, const CallContext& context);

@@ -25,7 +25,7 @@ Result<void> Filesystem::OpenDirectory(Request& request, fuse_ino_t id, fuse_fil
     }
     return listing.error();
   }
-  auto handle = std::make_unique<DirectoryHandle>(DirectoryHandle{*node, *std::move(listing), clock_.Now()});
+  auto handle = std::make_unique<DirectoryHandle>(DirectoryHandle{*node, *std::move(listing)});
   file.fh = directories_.Add(std::move(handle));
   if (!request.ReplyOpen(file)) directories_.Take(file.fh);  // Nobody took it, so no release will come.
   return {};
@@ -88,14 +88,13 @@ fuse_entry_param Filesystem::DescribeDots(const DirectoryHandle& handle) {
 fuse_entry_param Filesystem::DescribeEntry(const DirectoryHandle& handle, size_t index, const std::string& name,
                                            DirectoryPage& page) {
   std::string path = JoinPath(handle.node->path(), name);
-  const Duration age = clock_.Now() - handle.listed_at;
   Entry listed = handle.listing->EntryAt(index);
-  if (!page.with_nodes || age >= listed.ttl) {
+  if (!page.with_nodes || listed.ttl <= Duration::zero()) {
     fuse_entry_param without_node{};
     without_node.attr = ToStat(InodeNumber(path, listed), listed.attributes, options_.ownership);
     return without_node;
   }
-  const fuse_entry_param entry = Introduce(std::move(path), std::move(listed), age);
+  const fuse_entry_param entry = Introduce(std::move(path), std::move(listed));
   page.counted.push_back(entry.ino);
   return entry;
 }

@@ -22,7 +22,6 @@ struct Filesystem::FileHandle {
 struct Filesystem::DirectoryHandle {
   NodePtr node;
   ListingPtr listing;
-  TimePoint listed_at;  // What is left of the entries' lives counts from here.
 };
 
 inline std::string JoinPath(const std::string& directory, const std::string& name) {

@@ -14,10 +14,10 @@ namespace {
 ListingPtr NameTowards(const Layer& layer, std::string_view path) {
   std::string name(layer.NameTowards(path));
   Entry entry = layer.MakeDirectory(path.empty() ? name : fmt::format("{}/{}", path, name));
-  ListingTerms terms{.ttl = entry.ttl};
+  const Duration ttl = entry.ttl;
   std::vector<ListedEntry> entries;
   entries.push_back({.name = std::move(name), .entry = std::move(entry)});
-  return std::make_shared<EntryListing>(std::move(entries), std::move(terms));
+  return std::make_shared<EntryListing>(std::move(entries), ListingTerms{}, ttl);
 }
 
 }  // namespace
@@ -81,11 +81,9 @@ void ListWalk::Add(const Layer& layer, ListingPtr listing) {
   parts_.push_back(std::move(part));
 }
 
-// It holds as long as the shortest-lived part, and is degraded if one of them is.
+// Degraded if one of the parts is.
 ListingPtr ListWalk::Merge() {
-  ListingTerms terms{.degraded = !outage_.empty(), .reason = outage_, .ttl = Duration::max()};
-  for (const ListedPart& part : parts_) terms.ttl = std::min(terms.ttl, part.listing->terms().ttl);
-  if (terms.degraded) terms.ttl = std::min(terms.ttl, kOutageTtl);
+  ListingTerms terms{.degraded = !outage_.empty(), .reason = outage_};
   return std::make_shared<UnionListing>(std::move(parts_), std::move(terms));
 }
 

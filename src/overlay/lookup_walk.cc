@@ -70,6 +70,7 @@ LookupWalk::Decision LookupWalk::OnFailure(const Layer& layer, const Error& erro
       outages_.Answered(layer.index());
       Note(layer, "no");
       if (first_no_ == nullptr) first_no_ = &layer;
+      no_holds_ = std::min(no_holds_, layer.source().AbsenceTtl(layer.Inner(path_)));
       return std::nullopt;
     case FailureKind::kHidesLater: Note(layer, "no"); return OnNobody(error);
     case FailureKind::kOutage: return OnOutageOf(layer, error);
@@ -105,6 +106,7 @@ Result<Entry> LookupWalk::Accept(const Layer& layer, Entry entry) {
     entry = *std::move(merged);
   }
   if (auto marked = MarkState(entry); !marked) return ShowLastKnown(marked.error());
+  entry.ttl = std::min(entry.ttl, no_holds_);
   return entry;
 }
 

@@ -68,8 +68,9 @@ class LookupWalk {
   const CallContext& context_;
   const bool is_structural_;  // A directory by the configuration: whatever the layers say, it exists.
   std::vector<LayerVerdict> verdicts_;
-  std::vector<Outage> out_;          // Layers that could not answer, in order.
-  const Layer* first_no_ = nullptr;  // The first layer that answered and has no such name.
+  std::vector<Outage> out_;              // Layers that could not answer, in order.
+  const Layer* first_no_ = nullptr;      // The first layer that answered and has no such name.
+  Duration no_holds_ = Duration::max();  // Of the layers that have no such name, how long until one may have it.
 };
 
 // Fails where a walk has shown what was last known of a file and it cannot be opened.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "overlay/union_listing.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "overlay/outage_policy.h"
 
 namespace s3overlay {
 namespace {
@@ -16,6 +19,13 @@ std::vector<ListingPtr> ListingsOf(const std::vector<ListedPart>& parts) {
 
 UnionListing::UnionListing(std::vector<ListedPart> parts, ListingTerms terms)
     : Listing(std::move(terms)), parts_(std::move(parts)), names_(MergeNames(ListingsOf(parts_))) {}
+
+// As long as the shortest-lived part.
+Duration UnionListing::ttl() const {
+  Duration ttl = terms().degraded ? kOutageTtl : Duration::max();
+  for (const ListedPart& part : parts_) ttl = std::min(ttl, part.listing->ttl());
+  return ttl;
+}
 
 std::string_view UnionListing::NameAt(size_t index) const {
   const MergedName& name = names_[index];
@@ -36,6 +46,8 @@ Entry UnionListing::EntryAt(size_t index) const {
     entry.state = part.state;
     if (entry.readable) entry.reason = part.reason;
   }
+  // An earlier layer may gain the name.
+  for (size_t i = 0; i < name.part; ++i) entry.ttl = std::min(entry.ttl, parts_[i].listing->ttl());
   if (terms().degraded) entry.ttl = Duration::zero();
   return entry;
 }

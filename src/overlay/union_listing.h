@@ -29,6 +29,7 @@ class UnionListing final : public Listing {
   // while another is out is decided by a lookup, which knows what is cached.
   UnionListing(std::vector<ListedPart> parts, ListingTerms terms);
 
+  Duration ttl() const override;
   size_t size() const override { return names_.size(); }
   std::string_view NameAt(size_t index) const override;
   FileType TypeAt(size_t index) const override;

@@ -50,9 +50,9 @@ class ObjectSource::NamesListing final : public Listing {
       : Listing(std::move(terms)),
         source_(source),
         prefix_(path.empty() ? "" : std::string(path) + "/"),
-        names_(std::move(names)),
-        ttl_(source.TtlLeft(names_->learned_at())) {}
+        names_(std::move(names)) {}
 
+  Duration ttl() const override { return terms().degraded ? kOutageTtl : source_.TtlLeft(names_->learned_at()); }
   size_t size() const override { return names_->size(); }
   std::string_view NameAt(size_t index) const override { return names_->NameAt(index); }
   FileType TypeAt(size_t index) const override {
@@ -61,7 +61,8 @@ class ObjectSource::NamesListing final : public Listing {
   Entry EntryAt(size_t index) const override {
     const CatalogEntry found = names_->At(index);
     Entry entry = source_.MakeEntry(prefix_ + found.name, found);
-    entry.ttl = ttl_;
+    // While the store is away it is at the lookup that a later layer may stand in.
+    if (source_.store_.IsAway()) entry.ttl = Duration::zero();
     return entry;
   }
 
@@ -69,7 +70,6 @@ class ObjectSource::NamesListing final : public Listing {
   const ObjectSource& source_;
   const std::string prefix_;
   const std::shared_ptr<const CatalogListing> names_;
-  const Duration ttl_;
 };
 
 ObjectSource::ObjectSource(ObjectSourceOptions options, ObjectCatalog& catalog, ObjectStore& store,
@@ -119,15 +119,13 @@ Result<Entry> ObjectSource::StaleOr(std::string_view path, Error error) const {
 Result<ListingPtr> ObjectSource::List(std::string_view path, const CallContext& context) {
   auto listing = catalog_.List(path, Limited(context));
   if (listing) {
-    ListingTerms terms{.ttl = TtlLeft((*listing)->learned_at())};
-    return ListingPtr(std::make_shared<NamesListing>(*this, path, *std::move(listing), std::move(terms)));
+    return ListingPtr(std::make_shared<NamesListing>(*this, path, *std::move(listing), ListingTerms{}));
   }
   if (!IsOutage(listing.error().code)) return listing.error();
   auto known = catalog_.LastKnownListing(path);
   if (!known) return listing.error();
   ListingTerms terms{.degraded = true,
-                     .reason = fmt::format("{}: {}", ErrorCodeName(listing.error().code), listing.error().message),
-                     .ttl = kOutageTtl};
+                     .reason = fmt::format("{}: {}", ErrorCodeName(listing.error().code), listing.error().message)};
   return ListingPtr(std::make_shared<NamesListing>(*this, path, std::move(known), std::move(terms)));
 }
 

@@ -318,7 +318,7 @@ class MemoryFileSource final : public FileSource, public CallFaults {
       known_.insert_or_assign(item->first, entry);
       entries.push_back({.name = std::move(name), .entry = std::move(entry)});
     }
-    return std::make_shared<EntryListing>(std::move(entries), ListingTerms{.ttl = ttl_});
+    return std::make_shared<EntryListing>(std::move(entries), ListingTerms{}, ttl_);
   }
 
   bool IsCached(std::string_view path, ErrorCode failure) const S3OVERLAY_REQUIRES(mu_) {
@@ -339,8 +339,9 @@ class MemoryFileSource final : public FileSource, public CallFaults {
   Result<ListingPtr> LastListingOr(std::string_view path, const Error& error) const S3OVERLAY_REQUIRES(mu_) {
     const auto known = known_listings_.find(path);
     if (known == known_listings_.end() || !IsOutage(error.code)) return error;
-    ListingTerms terms{.degraded = true, .reason = error.message, .ttl = known->second->terms().ttl};
-    return ListingPtr(std::make_shared<EntryListing>(EntriesOf(*known->second), std::move(terms)));
+    ListingTerms terms{.degraded = true, .reason = error.message};
+    const Duration ttl = known->second->ttl();
+    return ListingPtr(std::make_shared<EntryListing>(EntriesOf(*known->second), std::move(terms), ttl));
   }
 
   const std::string name_;

@@ -183,11 +183,23 @@ TEST(Overlay, AnAbsenceHoldsAsLongAsThatOfTheLayerThatMayGainTheNameFirst) {
   EXPECT_EQ(overlay->AbsenceTtl("sub/none"), Duration::zero());  // As a local directory says.
 }
 
+TEST(Overlay, WhatALaterLayerHasHoldsAsLongAsTheEarlierOnesLackIt) {
+  TestOverlay overlay({"", ""});
+  overlay[0].AddDirectory("d");
+  overlay[0].SetTtl(std::chrono::seconds(9));
+  overlay[0].SetAbsenceTtl(std::chrono::seconds(5));
+  overlay[1].AddFile("d/f", "1");
+  EXPECT_EQ(overlay.Lookup("d/f")->ttl, std::chrono::seconds(5));
+  EXPECT_EQ((*overlay->List("d", {}))->EntryAt(0).ttl, std::chrono::seconds(9));
+  overlay[0].AddFile("d/f", "0");
+  EXPECT_EQ(overlay.Lookup("d/f")->ttl, std::chrono::seconds(9));
+}
+
 TEST(Overlay, AListingHoldsAsLongAsTheShortestLivedOfItsParts) {
   TestOverlay overlay({"", ""});
   for (size_t layer : {0U, 1U}) overlay[layer].AddDirectory("d");
   overlay[1].SetTtl(std::chrono::seconds(7));
-  EXPECT_EQ((*overlay->List("d", {}))->terms().ttl, std::chrono::seconds(7));
+  EXPECT_EQ((*overlay->List("d", {}))->ttl(), std::chrono::seconds(7));
 }
 
 TEST(Overlay, AListingIsMarkedWhereALayerCouldNotList) {

@@ -72,6 +72,18 @@ class ObjectSourceTest : public ::testing::Test {
   ObjectSource source_{{.spec = "s3://b/p", .lane = 3}, catalog_, store_, fetcher_, &cache_, clock_, metrics_};
 };
 
+TEST_F(ObjectSourceTest, ListingIsAsOldAsWhenTheStoreWasAsked) {
+  Put("dir/a", 100);
+  const auto listing = source_.List("dir", {});
+  ASSERT_TRUE(listing);
+  clock_.Advance(std::chrono::seconds(20));
+  EXPECT_EQ((*listing)->EntryAt(0).ttl, std::chrono::seconds(40));
+  EXPECT_EQ((*listing)->ttl(), std::chrono::seconds(40));
+  // A lookup decides which layer stands in while the store is away, so nobody may take a name from the listing.
+  store_.SetAway(true);
+  EXPECT_EQ((*listing)->EntryAt(0).ttl, Duration::zero());
+}
+
 TEST_F(ObjectSourceTest, LookupSaysWhereFromAndForHowLong) {
   const std::string bytes = Put("dir/a", 100);
   clock_.Advance(std::chrono::seconds(1));
