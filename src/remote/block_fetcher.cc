@@ -20,6 +20,13 @@ uint64_t MaxPartBlocks(const BlockFetcherOptions& options, uint64_t block_size) 
 
 constexpr uint64_t kSpareBytes = uint64_t{64} << 20;
 
+// Whether a flight that somebody else began failed for a reason that is no answer for this reader: its time was up, or
+// its readers'. A prefetch tries less often than a reader would, so that its giving up says little.
+bool IsItsOwnAffair(ErrorCode code, const Part& part) {
+  if (code == ErrorCode::kTimedOut || code == ErrorCode::kCancelled || code == ErrorCode::kThrottled) return true;
+  return part.is_prefetch() && (code == ErrorCode::kUnavailable || code == ErrorCode::kBadResponse);
+}
+
 // What was read and lies on disk too need not stay for long.
 uint64_t KeepRead(const BlockFetcherOptions& options, const BlockCache* cache) {
   return cache == nullptr ? options.memory_limit : options.memory_limit / 8;
@@ -219,10 +226,10 @@ Result<BlockPtr> BlockFetcher::Await(const PinnedObjectPtr& object, Awaited awai
   while (true) {
     auto block = AwaitOnce(awaited, context);
     if (block || awaited.is_own || !awaited.flight) return block;
-    // Somebody else's flight that ran out of its own time, or was given up, is no answer for this reader.
-    const ErrorCode code = block.error().code;
-    if (code != ErrorCode::kTimedOut && code != ErrorCode::kCancelled) return block;
+    if (!IsItsOwnAffair(block.error().code, *awaited.flight->part)) return block;
     if (EndOfPatience(context, clock_)) return block;
+    // A flight that failed is out of the table, so the next one is this reader's own and its end the answer, unless
+    // somebody began another first: this goes round until then, at the longest up to the reader's deadline.
     awaited = std::move(Join({object, missing, 0, context}).front());
   }
 }

@@ -154,18 +154,36 @@ TEST_F(BlockFetcherTest, WaiterLeavesAloneAndTheFlightGoesOn) {
   EXPECT_EQ(store_.gets(), 1);
 }
 
-TEST_F(BlockFetcherTest, FlightThatRanOutOfItsTimeIsNoAnswerForALaterReader) {
+TEST_F(BlockFetcherTest, PrefetchThatGaveUpIsNoAnswerForALaterReader) {
+  for (const ErrorCode code :
+       {ErrorCode::kTimedOut, ErrorCode::kThrottled, ErrorCode::kUnavailable, ErrorCode::kBadResponse}) {
+    Start();
+    const int gets = store_.gets();
+    const uint64_t used = metrics_.Get(Metric::kPrefetchUsedBlocks);
+    store_.CloseGate(Call::kGet, 0);
+    // A prefetch gives up sooner than a reader would. That one waits for it shows in what was used.
+    fetcher_->Prefetch(object_, {0, kBlock}, std::make_shared<std::atomic<bool>>(false));
+    EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+    std::thread patient([&] { EXPECT_EQ(ReadBlock(0), "ok") << ErrorCodeName(code); });
+    EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsedBlocks) == used + 1; }));
+    store_.CutBlocked(Call::kGet, code);
+    EXPECT_TRUE(Eventually([&] { return store_.gets() == gets + 2; })) << ErrorCodeName(code);
+    store_.OpenGate(Call::kGet);
+    patient.join();
+  }
+}
+
+TEST_F(BlockFetcherTest, WhatASecondTryFindsIsTheAnswer) {
   Start();
   store_.CloseGate(Call::kGet, 0);
-  // A prefetch gives up sooner than a reader would. That one waits for it shows in what was used.
   fetcher_->Prefetch(object_, {0, kBlock}, std::make_shared<std::atomic<bool>>(false));
   EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
-  std::thread patient([&] { EXPECT_EQ(ReadBlock(0), "ok"); });
+  std::thread reader([&] { EXPECT_EQ(ReadBlock(0), "unavailable"); });
   EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsedBlocks) == 1; }));
-  store_.CutBlocked(Call::kGet, ErrorCode::kTimedOut);
-  EXPECT_TRUE(Eventually([&] { return store_.gets() == 2; }));
-  store_.OpenGate(Call::kGet);
-  patient.join();
+  store_.Fail(ErrorCode::kUnavailable);
+  store_.CutBlocked(Call::kGet, ErrorCode::kUnavailable);
+  reader.join();
+  EXPECT_EQ(store_.gets(), 2);
 }
 
 TEST_F(BlockFetcherTest, CacheIsFilledAndSparesTheStore) {
