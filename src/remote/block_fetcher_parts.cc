@@ -66,12 +66,12 @@ uint64_t BlockFetcher::GetPrefetchShare() const {
 void BlockFetcher::Abandon(const PrefetchToken& token) {
   *token = true;
   MutexLock lock(mu_);
-  // Most files are small and had nothing fetched ahead for their handle.
-  if (!prefetchers_.Remove(token.get())) return;
-  memory_.Disown(token.get());
+  // Also those of an owner that was silent for so long that the ledger has forgotten it.
   for (const PartPtr& part : parts_) {
     if (part->token == token && part->is_abandoned()) part->cancelled = true;
   }
+  // Most files are small and had nothing fetched ahead for their handle.
+  if (prefetchers_.Remove(token.get())) memory_.Disown(token.get());
 }
 
 // A queued prefetch enters the flight table only when it starts, with what is still missing then.
@@ -192,7 +192,8 @@ bool BlockFetcher::Land(Part& part, uint64_t index, BlockPtr block) {
   }
   if (part.is_prefetch()) metrics_.Add(Metric::kPrefetchedBlocks);
   part.reserved -= block->size();
-  const bool is_unread = part.is_prefetch() && !wanted && !part.is_abandoned();
+  // An unread block's owner is in the ledger: else nobody would disown it, and its share of the memory were lost.
+  const bool is_unread = part.is_prefetch() && !wanted && prefetchers_.Has(part.token.get());
   memory_.Keep(key, std::move(block), part.is_prefetch(), is_unread ? part.token.get() : nullptr);
   metrics_.Add(Metric::kPrefetchWastedBlocks, memory_.TakeWasted());
   memory_freed_.SignalAll();

@@ -18,6 +18,7 @@ namespace s3overlay {
 class PrefetchLedger {
  public:
   void Note(const void* owner, TimePoint now) { last_use_[owner] = now; }
+  bool Has(const void* owner) const { return last_use_.contains(owner); }
   // True where something may have been fetched for it.
   bool Remove(const void* owner) { return last_use_.erase(owner) > 0; }
 

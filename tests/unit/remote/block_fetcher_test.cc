@@ -279,6 +279,25 @@ TEST_F(BlockFetcherTest, WhatWasFetchedForAClosedFileLeavesItsMemoryToOthers) {
   EXPECT_EQ(fetcher_->Prefetch(object_, {20 * kBlock, 4 * kBlock}, open), 24 * kBlock);
 }
 
+TEST_F(BlockFetcherTest, WhatLandsForAClosedFileLeavesItsMemoryToOthers) {
+  options_.memory_limit = 16 * kBlock;
+  Start();
+  store_.CloseGate(Call::kGet, 0);
+  const auto closed = std::make_shared<std::atomic<bool>>(false);
+  EXPECT_EQ(fetcher_->Prefetch(object_, {0, 2 * kBlock}, closed), 2 * kBlock);
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  std::thread reader([&] { EXPECT_EQ(ReadBlock(0), "ok"); });  // So that the part goes on.
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsedBlocks) == 1; }));
+  fetcher_->Abandon(closed);
+  store_.OpenGate(Call::kGet);
+  reader.join();
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchedBlocks) == 2; }));
+  store_.CloseGate(Call::kGet, 0);
+  const auto open = std::make_shared<std::atomic<bool>>(false);
+  EXPECT_EQ(fetcher_->Prefetch(object_, {20 * kBlock, 12 * kBlock}, open), 32 * kBlock);
+  store_.OpenGate(Call::kGet);
+}
+
 TEST_F(BlockFetcherTest, DestructionCancelsWhatIsUnderWay) {
   Start();
   store_.CloseGate(Call::kGet, 0);
