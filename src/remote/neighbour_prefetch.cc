@@ -10,9 +10,16 @@
 namespace s3overlay {
 namespace {
 
+constexpr size_t kLongestEnding = 16;  // With its dot.
+
+// The kind of file that a name tells of, if any. A number tells of none ("chunk.000001"), nor does what is longer than
+// any kind: each such name would be a series of its own, found by a look at all the names.
 std::string_view EndingOf(std::string_view name) {
   const size_t dot = name.rfind('.');
-  return dot == std::string_view::npos ? std::string_view() : name.substr(dot);
+  if (dot == std::string_view::npos || name.size() - dot > kLongestEnding) return {};
+  const std::string_view ending = name.substr(dot);
+  const bool is_number = ending.find_first_not_of("0123456789", 1) == std::string_view::npos;
+  return is_number ? std::string_view() : ending;
 }
 
 }  // namespace
