@@ -41,7 +41,7 @@ void NeighbourPrefetch::OnOpen(std::string_view path, uint64_t size) {
   if (!listing) return;
   MutexLock lock(mu_);
   Series& series = SeriesOf(directory, EndingOf(name), *listing);
-  const CatalogListing& names = *series.listing;
+  const CatalogListing& names = **listing;
   const auto at = std::ranges::lower_bound(series.files, name, {}, [&](uint32_t file) { return names.NameAt(file); });
   if (at == series.files.end() || names.NameAt(*at) != name) return;
   bool refused = false;
@@ -60,7 +60,7 @@ NeighbourPrefetch::Series& NeighbourPrefetch::SeriesOf(std::string_view director
   const auto found = std::ranges::find_if(
       series_, [&](const Series& series) { return series.directory == directory && series.ending == ending; });
   // A newer listing may have other files, or other versions of them.
-  if (found != series_.end() && found->listing == listing) {
+  if (found != series_.end() && found->listing.lock() == listing) {
     series_.splice(series_.begin(), series_, found);
     return series_.front();
   }

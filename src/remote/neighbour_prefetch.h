@@ -42,8 +42,8 @@ class NeighbourPrefetch {
   struct Series {
     std::string directory;
     std::string ending;
-    ListingPtr listing;
-    std::vector<uint32_t> files;  // Where in the listing the small ones of that ending are.
+    std::weak_ptr<const CatalogListing> listing;  // The catalog's to keep: a hundred bytes a name.
+    std::vector<uint32_t> files;                  // Where in the listing the small ones of that ending are.
     DirectoryReadahead ahead;
     PrefetchToken token;
   };

@@ -43,9 +43,11 @@ class NeighbourPrefetchTest : public ::testing::Test {
     const auto object = store_.Head("b", "d/" + name, {});
     names_.Add(name, &*object);
   }
-  void List() {
+  std::weak_ptr<const CatalogListing> List() {
     names_.SortAndHide();
-    catalog_.Set(names_.Build({}));
+    const auto listing = names_.Build({});
+    catalog_.Set(listing);
+    return listing;
   }
   void Open(const std::string& name) { neighbours_.OnOpen("d/" + name, 1); }
 
@@ -97,6 +99,16 @@ TEST_F(NeighbourPrefetchTest, NamesWithALongEndingAreOneSeries) {
   Open("part.of-a-table-with-id-1");
   Open("part.of-a-table-with-id-2");
   EXPECT_EQ(FetchedOf(100, 3), 3);
+}
+
+TEST_F(NeighbourPrefetchTest, KeepsNoListingThatTheCatalogHasLetGo) {
+  Put("1.jpg", 100);
+  const std::weak_ptr<const CatalogListing> listing = List();
+  Open("1.jpg");
+  EXPECT_FALSE(listing.expired());
+  catalog_.Set(nullptr);
+  EXPECT_TRUE(listing.expired());
+  Open("1.jpg");
 }
 
 }  // namespace
