@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include <system_error>
+#include <exception>
 #include <utility>
 
 namespace s3overlay {
@@ -19,8 +19,8 @@ bool ThreadPool::TrySubmit(Task task) {
   if (waiting_ < queue_.size() && threads_.size() < options_.threads) {
     try {
       threads_.emplace_back([this] { Work(); });
-    } catch (const std::system_error&) {
-      // No thread to be had. Others will come to the task; without any, nobody would.
+    } catch (const std::exception&) {
+      // No thread to be had, or no memory for one. Others will come to the task; without any, nobody would.
       if (threads_.empty()) {
         queue_.pop_back();
         return false;
