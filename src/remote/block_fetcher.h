@@ -111,6 +111,7 @@ class BlockFetcher {
 
   // A part's life, on a thread of a pool.
   void Start(const PartPtr& part);
+  bool Submit(StorePools& pools, const PartPtr& part);
   void Run(const PartPtr& part) S3OVERLAY_EXCLUDES(mu_);
   Result<void> Fetch(Part& part) S3OVERLAY_EXCLUDES(mu_);
   Result<void> ReserveDemand(Part& part) S3OVERLAY_EXCLUDES(mu_);

@@ -26,15 +26,18 @@ uint64_t BlockFetcher::Prefetch(const PinnedObjectPtr& object, ByteRange range, 
 bool BlockFetcher::Queue(const PartPtr& part) {
   if (IsNear(part->object, part->blocks)) return true;
   if (!SetAside(*part)) return false;
-  const bool queued = prefetch_pools_.TrySubmit(part->object->store, [this, part] {
-    if (Admit(part)) {
-      Run(part);
-    } else {
-      GiveBack(*part);
-    }
-  });
-  if (!queued) GiveBack(*part);
-  return queued;
+  if (Submit(prefetch_pools_, part)) return true;
+  GiveBack(*part);
+  return false;
+}
+
+// False also where there is no memory for a task: what is in the tables already needs an end all the same.
+bool BlockFetcher::Submit(StorePools& pools, const PartPtr& part) {
+  try {
+    return pools.TrySubmit(part->object->store, [this, part] { Run(part); });
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 // The budget holds before anything is sent. Where it is used up, what was fetched for those that are silent goes.
@@ -97,15 +100,15 @@ bool BlockFetcher::Admit(const PartPtr& part) {
 }
 
 void BlockFetcher::Start(const PartPtr& part) {
-  if (demand_pools_.TrySubmit(part->object->store, [this, part] { Run(part); })) return;
+  if (Submit(demand_pools_, part)) return;
   Finish(part, Error{ErrorCode::kUnavailable, "too many reads wait for the store"});
 }
 
 void BlockFetcher::Run(const PartPtr& part) {
   // Tasks must not throw, and whoever waits needs an answer.
-  Result<void> outcome = Error{ErrorCode::kUnavailable, "no memory to fetch with"};
+  Result<void> outcome;
   try {
-    outcome = Fetch(*part);
+    if (!part->is_prefetch() || Admit(part)) outcome = Fetch(*part);
   } catch (const std::exception& problem) {
     outcome = Error{ErrorCode::kUnavailable, problem.what()};
   }

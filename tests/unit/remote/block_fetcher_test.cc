@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <new>
 #include <thread>
 
 #include "support/memory_block_cache.h"
@@ -23,6 +24,27 @@ std::string MakeBytes(size_t size) {
   for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(1 + (i * 2654435761U >> 7) % 251);
   return bytes;
 }
+
+// An empty cache; memory runs out when it is asked for the second time what it has.
+class CacheWithoutMemory final : public BlockCache {
+ public:
+  uint64_t block_size() const override { return kBlock; }
+  bool Get(const ObjectId&, uint64_t, uint64_t, std::span<std::byte>) override { return false; }
+  bool Contains(const ObjectId&, uint64_t) const override {
+    if (++asked_ == 2) throw std::bad_alloc();
+    return false;
+  }
+  void Put(const ObjectId&, uint64_t, std::shared_ptr<const std::vector<std::byte>>) override {}
+  CacheShare GetShare(const ObjectId&) const override { return {}; }
+  std::shared_ptr<BackingFile> OpenComplete(const ObjectId&) override { return nullptr; }
+  void Clear() override {}
+  Result<CacheVerifyReport> Verify(const CallContext&) override { return CacheVerifyReport(); }
+  BlockCacheStats GetStats() const override { return {}; }
+  int asked() const { return asked_; }
+
+ private:
+  mutable std::atomic<int> asked_ = 0;
+};
 
 class BlockFetcherTest : public ::testing::Test {
  protected:
@@ -296,6 +318,14 @@ TEST_F(BlockFetcherTest, WhatLandsForAClosedFileLeavesItsMemoryToOthers) {
   const auto open = std::make_shared<std::atomic<bool>>(false);
   EXPECT_EQ(fetcher_->Prefetch(object_, {20 * kBlock, 12 * kBlock}, open), 32 * kBlock);
   store_.OpenGate(Call::kGet);
+}
+
+TEST_F(BlockFetcherTest, PrefetchThatFindsNoMemoryToBeginWithEnds) {
+  CacheWithoutMemory cache;
+  Start(&cache);
+  fetcher_->Prefetch(object_, {0, kBlock}, std::make_shared<std::atomic<bool>>(false));
+  EXPECT_TRUE(Eventually([&] { return cache.asked() == 2 && fetcher_->memory_used() == 0; }));
+  EXPECT_EQ(ReadBlock(0), "ok");
 }
 
 TEST_F(BlockFetcherTest, DestructionCancelsWhatIsUnderWay) {
