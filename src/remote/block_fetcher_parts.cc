@@ -63,7 +63,8 @@ void BlockFetcher::GiveBack(Part& part) {
 
 uint64_t BlockFetcher::GetPrefetchShare() const {
   MutexLock lock(mu_);
-  return prefetchers_.ShareOf(memory_.prefetch_limit());
+  // Of bytes that come as blocks, each with its overhead: who keeps to its share is not refused.
+  return prefetchers_.ShareOf(memory_.prefetch_limit() * block_size_ / (block_size_ + BlockMemory::kOverhead));
 }
 
 void BlockFetcher::Abandon(const PrefetchToken& token) {

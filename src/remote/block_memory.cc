@@ -32,10 +32,11 @@ void BlockMemory::Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, co
   if (by_key_.contains(key)) return;
   Node node{.key = key, .block = std::move(block), .unread_of = unread_of, .was_read = unread_of == nullptr};
   Nodes& nodes = ListOf(node);
-  CountOf(node) += node.block->size();
   nodes.push_front(std::move(node));
+  CountOf(nodes.front()) += CostOf(nodes.front());
   by_key_.emplace(key, nodes.begin());
   TrimRead();
+  TrimAll();
 }
 
 BlockMemory::Taken BlockMemory::Take(const BlockKey& key) {
@@ -59,10 +60,10 @@ void BlockMemory::Disown(const void* owner) {
 
 // The last used from here on.
 void BlockMemory::MarkRead(Nodes::iterator node) {
-  CountOf(*node) -= node->block->size();
+  CountOf(*node) -= CostOf(*node);
   Nodes& from = ListOf(*node);
   node->unread_of = nullptr;
-  CountOf(*node) += node->block->size();
+  CountOf(*node) += CostOf(*node);
   read_.splice(read_.begin(), from, node);
 }
 
@@ -70,9 +71,15 @@ void BlockMemory::TrimRead() {
   while (kept_read_ > keep_read_) DropOldest(read_);
 }
 
+// What is in flight fits the limit, but the overhead of what was kept since was not set aside for it.
+void BlockMemory::TrimAll() {
+  while (!HasRoom(0) && !read_.empty()) DropOldest(read_);
+  while (!HasRoom(0) && !unread_.empty()) DropOldest(unread_);
+}
+
 void BlockMemory::DropOldest(Nodes& nodes) {
   const Node& node = nodes.back();
-  CountOf(node) -= node.block->size();
+  CountOf(node) -= CostOf(node);
   wasted_ += node.was_read ? 0 : 1;
   by_key_.erase(node.key);
   nodes.pop_back();

@@ -25,6 +25,10 @@ using BlockPtr = std::shared_ptr<const std::vector<std::byte>>;
 // that is copying a block may hold it a moment longer.
 class BlockMemory {
  public:
+  // What a block costs beside its bytes while it is kept: its place here, and for a small file the object's identity,
+  // which nobody else holds. Else a million files of ten bytes would pass for ten megabytes.
+  static constexpr uint64_t kOverhead = 1024;
+
   // `keep_read`: of blocks that were read, so much stays at most. Less where a cache on disk has them too.
   BlockMemory(uint64_t limit, uint64_t keep_read) : limit_(limit), keep_read_(keep_read) {}
 
@@ -35,8 +39,8 @@ class BlockMemory {
   // Gives back what was reserved and did not become a block.
   void Release(uint64_t bytes, bool is_prefetch);
 
-  // Keeps a block, whose bytes are reserved. `unread_of`: for whom it was fetched ahead, where nobody has taken it yet;
-  // else null.
+  // Keeps a block, whose bytes are reserved; others go where its overhead finds no room. `unread_of`: for whom it was
+  // fetched ahead, where nobody has taken it yet; else null.
   void Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, const void* unread_of);
 
   // What was fetched ahead for this one waits for nobody any more.
@@ -69,7 +73,9 @@ class BlockMemory {
   void DropOldest(Nodes& nodes);
   void MarkRead(Nodes::iterator node);
   void TrimRead();
+  void TrimAll();
   Nodes& ListOf(const Node& node) { return node.unread_of != nullptr ? unread_ : read_; }
+  static uint64_t CostOf(const Node& node) { return node.block->size() + kOverhead; }
   uint64_t& CountOf(const Node& node) { return node.unread_of != nullptr ? kept_unread_ : kept_read_; }
 
   const uint64_t limit_;
