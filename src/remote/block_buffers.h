@@ -29,17 +29,26 @@ class BlockBuffers {
       exact->reserve(bytes);
       return exact;
     }
-    std::unique_ptr<Buffer> buffer = shelf_->Take();
-    if (buffer == nullptr) buffer = std::make_unique<Buffer>();
+    std::unique_ptr<Buffer> buffer = TakeAny();
     buffer->clear();
     buffer->reserve(block_size_);
-    return {buffer.release(), [shelf = shelf_](Buffer* used) { shelf->GiveBack(std::unique_ptr<Buffer>(used)); }};
+    return Lend(std::move(buffer));
+  }
+
+  // Of that size, for who overwrites all of it: what a used buffer still holds is left there, for clearing it would be
+  // a pass over the memory more.
+  std::shared_ptr<Buffer> TakeSized(size_t bytes) {
+    if (bytes != block_size_) return std::make_shared<Buffer>(bytes);
+    std::unique_ptr<Buffer> buffer = TakeAny();
+    buffer->resize(block_size_);
+    return Lend(std::move(buffer));
   }
 
  private:
   class Shelf {
    public:
-    explicit Shelf(size_t max_spare) : max_spare_(max_spare) {}
+    // With room for all of them: giving back runs in a deleter, which must not throw.
+    explicit Shelf(size_t max_spare) : max_spare_(max_spare) { spare_.reserve(max_spare); }
 
     std::unique_ptr<Buffer> Take() S3OVERLAY_EXCLUDES(mu_) {
       MutexLock lock(mu_);
@@ -58,6 +67,14 @@ class BlockBuffers {
     Mutex mu_;
     std::vector<std::unique_ptr<Buffer>> spare_ S3OVERLAY_GUARDED_BY(mu_);
   };
+
+  std::unique_ptr<Buffer> TakeAny() {
+    std::unique_ptr<Buffer> buffer = shelf_->Take();
+    return buffer != nullptr ? std::move(buffer) : std::make_unique<Buffer>();
+  }
+  std::shared_ptr<Buffer> Lend(std::unique_ptr<Buffer> buffer) {
+    return {buffer.release(), [shelf = shelf_](Buffer* used) { shelf->GiveBack(std::unique_ptr<Buffer>(used)); }};
+  }
 
   const size_t block_size_;
   const std::shared_ptr<Shelf> shelf_;

@@ -111,8 +111,7 @@ std::vector<BlockFetcher::Near> BlockFetcher::TakeWhatIsNear(const PinnedObjectP
   if (cache_ == nullptr) return near;
   for (Near& piece : near) {
     if (piece.owner != nullptr) continue;
-    const auto buffer = buffers_.Take(piece.wanted.size);
-    buffer->resize(piece.wanted.size);
+    const auto buffer = buffers_.TakeSized(piece.wanted.size);
     if (!cache_->Get(object->cache_id, piece.index, piece.wanted.offset, *buffer)) continue;
     piece.bytes = *buffer;
     piece.owner = buffer;
