@@ -40,9 +40,20 @@ ReadaheadAdvice Readahead::OnRead(ByteRange read, const ReaderState& state) {
   }
   if (forward_.IsLate(read, false) || backward_.IsLate(Mirror(read), false)) return advice;
   advice = OnJump(read);
-  const uint64_t tail_begin = options_.file_size - std::min(options_.file_size, options_.tail);
-  if (is_first && read.offset > tail_begin) advice.prefetch.push_back({tail_begin, options_.file_size - tail_begin});
+  if (is_first) FetchTail(read, state.waits, advice);
   return advice;
+}
+
+// The read's own GET begins with its block and goes on to the end; what lies before is another's. One GET of the whole
+// tail would let the reader wait for half a megabyte that it has not asked for. A read that does not wait makes no GET.
+void Readahead::FetchTail(ByteRange read, bool waits, ReadaheadAdvice& advice) {
+  const uint64_t begin = options_.file_size - std::min(options_.file_size, options_.tail);
+  if (read.offset <= begin) return;
+  const uint64_t own_begin = read.offset / options_.block_size * options_.block_size;
+  const uint64_t end = waits ? own_begin : options_.file_size;
+  if (waits) advice.fetch_through = options_.file_size;
+  if (begin < end) advice.prefetch.push_back({begin, end - begin});
+  forward_.SkipTo(options_.file_size);
 }
 
 ReadaheadAdvice Readahead::OnJump(ByteRange read) {

@@ -43,6 +43,7 @@ class Readahead {
 
  private:
   ReadaheadAdvice OnJump(ByteRange read);
+  void FetchTail(ByteRange read, bool waits, ReadaheadAdvice& advice);
   ByteRange Mirror(ByteRange range) const;
   std::vector<ByteRange> Mirror(std::vector<ByteRange> ranges) const;
 

@@ -182,11 +182,29 @@ TEST(ReadaheadTest, StridesAreFollowedByTheirPieces) {
 
 TEST(ReadaheadTest, AFirstReadAtTheEndBringsTheFooter) {
   Readahead readahead({.file_size = 100 * kMiB});
-  const auto tail = readahead.OnRead({100 * kMiB - 8, 8}).prefetch;
-  ASSERT_EQ(tail.size(), 1U);
-  EXPECT_EQ(tail.front(), (ByteRange{100 * kMiB - (512 << 10), 512 << 10}));
+  const auto advice = readahead.OnRead({100 * kMiB - 8, 8});
+  EXPECT_EQ(advice.fetch_through, 100 * kMiB);
+  ASSERT_EQ(advice.prefetch.size(), 1U);
+  EXPECT_EQ(advice.prefetch.front(), (ByteRange{100 * kMiB - 4 * kBlock, 3 * kBlock}));  // Up to the read's own block.
   EXPECT_TRUE(readahead.OnRead({50 * kMiB, 8}).prefetch.empty());
   EXPECT_TRUE(readahead.OnRead({100 * kMiB - 100, 8}).prefetch.empty());
+}
+
+TEST(ReadaheadTest, AFirstReadInsideTheFooterTakesTheRestAlong) {
+  constexpr uint64_t kSize = 100 * kMiB + 17;
+  constexpr uint64_t kBegin = kSize - 4 * kBlock;  // In the middle of a block.
+  Readahead readahead({.file_size = kSize});
+  const auto advice = readahead.OnRead({kBegin + 1, 4096});
+  EXPECT_EQ(advice.fetch_through, kSize);
+  EXPECT_TRUE(advice.prefetch.empty());  // Its own block begins before the footer does.
+  EXPECT_TRUE(readahead.OnRead({kBegin + 4097, 4096}).prefetch.empty());  // It has all that follows.
+}
+
+TEST(ReadaheadTest, AFooterReadThatDoesNotWaitLeavesAllOfItToPrefetch) {
+  Readahead readahead({.file_size = 100 * kMiB});
+  const auto advice = readahead.OnRead({100 * kMiB - 8, 8}, {.waits = false});
+  ASSERT_EQ(advice.prefetch.size(), 1U);
+  EXPECT_EQ(advice.prefetch.front(), (ByteRange{100 * kMiB - 4 * kBlock, 4 * kBlock}));
 }
 
 TEST(ReadaheadTest, SmallFileIsFetchedWholeByItsFirstRead) {
