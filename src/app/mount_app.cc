@@ -84,6 +84,14 @@ class SessionEnd {
     if (session != nullptr && requested_) session->Stop();
   }
 
+  // Whether the session's mount is still there to be detached. Never waits: who holds the lock may be what hangs.
+  bool IsStillMounted() S3OVERLAY_EXCLUDES(mu_) {
+    if (!mu_.TryLock()) return false;
+    const bool mounted = session_ != nullptr && session_->IsStillMounted();
+    mu_.Unlock();
+    return mounted;
+  }
+
  private:
   std::atomic<bool> requested_{false};
   Mutex mu_;
@@ -189,10 +197,11 @@ void MountProcess::Warn(const std::string& message) {
   }
 }
 
+// Before the mount is there, and after it has gone, what lies at the mountpoint is another's.
 void MountProcess::EndAtOnce() {
   log::Warning("{}: something would not end in time, it is given up", mountpoint_);
   FlushLog();
-  (void)DetachMount(mountpoint_, DetachMode::kAtOnce);
+  if (end_.IsStillMounted()) (void)DetachMount(mountpoint_, DetachMode::kAtOnce);
   ::_exit(kExitOk);
 }
 

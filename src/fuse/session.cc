@@ -128,6 +128,7 @@ class FuseSession::Impl {
   Result<void> Mount();
   Result<void> Run();
   void Stop();
+  bool IsStillMounted() S3OVERLAY_EXCLUDES(mu_);
   const FuseOptions& options() const { return options_; }
   Filesystem& filesystem() { return filesystem_; }
   NodePruner& pruner() { return *pruner_; }
@@ -222,6 +223,9 @@ bool FuseSession::Impl::IsConnected() {
   return !closed_ && PollConnection();
 }
 
+// Where it lies was asked before whether it lives: what is connected afterwards was ours when it was looked at.
+bool FuseSession::Impl::IsStillMounted() { return DeviceAt(options_.mountpoint) == device_ && IsConnected(); }
+
 // The threads of the loop sleep in the kernel. A request wakes one of them, and one ends them all; a request that comes
 // too late ends with the connection, in Close. Where our mount has been detached only the kernel's own switch is left.
 void FuseSession::Impl::WakeLoop() {
@@ -272,6 +276,7 @@ FuseSession::~FuseSession() = default;
 
 Result<void> FuseSession::Run() { return impl_->Run(); }
 void FuseSession::Stop() { impl_->Stop(); }
+bool FuseSession::IsStillMounted() const { return impl_->IsStillMounted(); }
 void FuseSession::InvalidateNotFresh() { impl_->pruner().InvalidateNotFresh(); }
 bool FuseSession::passthrough_on() const { return impl_->filesystem().passthrough().on(); }
 std::string FuseSession::passthrough_reason() const { return impl_->filesystem().passthrough().reason(); }

@@ -68,6 +68,10 @@ class FuseSession final : public StatusSource {
   // signal handler. May be called twice, and before Run.
   void Stop();
 
+  // Whether the mountpoint still shows this very mount, and not what was there before or came later. Waits for nothing;
+  // false once the session has begun to unmount by itself.
+  bool IsStillMounted() const;
+
   // Asks the kernel to forget what degraded and stale answers told it: a store is back.
   void InvalidateNotFresh();
 

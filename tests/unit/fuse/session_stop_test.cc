@@ -72,6 +72,26 @@ TEST_F(SessionStop, AnUnmountFromOutsideEndsIt) {
   EXPECT_TRUE(WaitForEnd());
 }
 
+// The kernel gives the device number of a mount that has gone to the next one, so the number alone proves nothing.
+TEST_F(SessionStop, TellsItsOwnMountFromWhatOthersPutThere) {
+  const std::string at = mountpoint_.path();
+  Mount();
+  Stat("");
+  EXPECT_TRUE(session_->IsStillMounted());
+  ASSERT_EQ(::mount("none", at.c_str(), "tmpfs", 0, nullptr), 0);
+  EXPECT_FALSE(session_->IsStillMounted()) << "another file system lies on top";
+  ASSERT_EQ(::umount2(at.c_str(), 0), 0);
+  EXPECT_TRUE(session_->IsStillMounted());
+  ASSERT_TRUE(WaitUntil([&] { return ::umount2(at.c_str(), 0) == 0; }));
+  EXPECT_TRUE(WaitForEnd());
+  EXPECT_FALSE(session_->IsStillMounted()) << "nothing is mounted";
+  Metrics metrics;
+  const auto next = FuseSession::Mount(options_, source_, clock_, metrics);
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_FALSE(session_->IsStillMounted()) << "it is the next one's";
+  EXPECT_TRUE((*next)->IsStillMounted());
+}
+
 TEST_F(SessionStop, AMountThatNeverRanIsTakenDown) {
   auto session = FuseSession::Mount(options_, source_, clock_, metrics_);
   ASSERT_TRUE(session) << session.error().message;
