@@ -175,7 +175,7 @@ bool BlockReader::OpenFile(BlockPin& pin) {
 
 std::shared_ptr<DataFile> BlockReader::OpenFile(const ObjectPtr& object) {
   if (auto file = table_.GetFile(object)) return file;
-  auto opened = DataFile::Open(DataPath(dir_, object->name, object->extension), object->identity, true);
+  auto opened = DataFile::Open(DataPath(dir_, object->name, object->extension), object->identity, FileUse::kRead);
   if (opened) {
     std::shared_ptr<DataFile> file = std::move(*opened);
     table_.KeepOpen(object, file);

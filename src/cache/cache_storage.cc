@@ -132,7 +132,7 @@ std::shared_ptr<DataFile> CacheStorage::OpenToChange(const ObjectPtr& object) {
 
 std::shared_ptr<DataFile> CacheStorage::OpenFile(const ObjectPtr& object) {
   if (auto file = table_.GetFile(object)) return file;
-  auto opened = DataFile::Open(PathOf(*object), object->identity, true);
+  auto opened = DataFile::Open(PathOf(*object), object->identity, FileUse::kChange);
   if (!opened) {
     faults_.Note(opened.error());
     table_.Doom(object);

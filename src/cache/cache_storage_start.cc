@@ -132,7 +132,7 @@ bool CacheStorage::IsSound(CachedObject& object) {
 // Blocks that were written and never committed take space that nobody counts: their space is given back. And what was
 // lent says so in the file, however the process ended.
 bool CacheStorage::TidyAfterCrash(CachedObject& object) {
-  auto file = DataFile::Open(PathOf(object), object.identity, true);
+  auto file = DataFile::Open(PathOf(object), object.identity, FileUse::kChange);
   if (!file) return false;
   if (object.complete) {
     object.lent = object.lent || (*file)->WasLent();

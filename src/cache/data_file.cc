@@ -44,6 +44,15 @@ Result<FileIdentity> Prepare(int fd, uint64_t size) {
   return FileIdentity{.id = *id, .inode = attributes->st_ino, .size = size};
 }
 
+// What lies in the page cache after a block was held to its checksum is taken to be that block. Readahead would bring
+// its neighbours there, which nobody has looked at. Of this descriptor only: one that is lent is another.
+void TurnOffReadahead(int fd) { ::posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); }
+
+UniqueFd OpenFd(const std::string& path, bool writable) {
+  const int mode = writable ? O_RDWR : O_RDONLY;
+  return UniqueFd(::open(path.c_str(), mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+}
+
 }  // namespace
 
 int64_t ChangeTimeOf(const struct stat& attributes) {
@@ -68,18 +77,20 @@ Result<std::unique_ptr<DataFile>> DataFile::Create(const std::string& path, uint
     ::unlink(path.c_str());
     return identity.error();
   }
+  TurnOffReadahead(fd.get());
   return std::unique_ptr<DataFile>(new DataFile(std::move(fd), *identity));
 }
 
-Result<std::unique_ptr<DataFile>> DataFile::Open(const std::string& path, const FileIdentity& identity, bool writable) {
-  const int mode = writable ? O_RDWR : O_RDONLY;
-  UniqueFd fd(::open(path.c_str(), mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+Result<std::unique_ptr<DataFile>> DataFile::Open(const std::string& path, const FileIdentity& identity, FileUse use) {
+  const bool writable = use != FileUse::kLend;
+  UniqueFd fd = OpenFd(path, writable);
   if (!fd.is_open()) return SystemError(errno, fmt::format("open {}", path));
   auto attributes = Stat(fd.get());
   if (!attributes) return attributes.error();
   if (!IsSameFile(fd.get(), *attributes, identity)) {
     return Error{.code = ErrorCode::kBadResponse, .message = fmt::format("{} is not the file it was", path)};
   }
+  if (use != FileUse::kLend) TurnOffReadahead(fd.get());
   std::unique_ptr<DataFile> file(new DataFile(std::move(fd), identity));
   file->was_lent_ = identity.id != 0 && file->WasLent();
   return file;

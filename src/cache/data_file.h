@@ -35,6 +35,12 @@ struct FileStatus {
   int64_t changed_ns = 0;  // Of the last change of bytes or attributes (ctime), nanoseconds since 1970.
 };
 
+enum class FileUse {
+  kChange,  // By the writer.
+  kRead,    // Block by block, by us.
+  kLend,    // By the kernel, for those whom it is handed out to: with readahead, and never changed.
+};
+
 int64_t ChangeTimeOf(const struct stat& attributes);
 
 // Thread-safe: positioned I/O on one descriptor. Errors are kSystem.
@@ -44,7 +50,7 @@ class DataFile {
   static Result<std::unique_ptr<DataFile>> Create(const std::string& path, uint64_t size);
 
   // kNotFound where there is none, kBadResponse where it is not the one that `identity` describes.
-  static Result<std::unique_ptr<DataFile>> Open(const std::string& path, const FileIdentity& identity, bool writable);
+  static Result<std::unique_ptr<DataFile>> Open(const std::string& path, const FileIdentity& identity, FileUse use);
 
   const FileIdentity& identity() const { return identity_; }
   // WasLent() as it was at Open; false of a new one.

@@ -128,7 +128,7 @@ std::shared_ptr<BackingFile> DiskBlockCache::OpenComplete(const ObjectId& id) {
 
 // A descriptor of its own, of a file that nobody has changed since it was found to be complete.
 std::shared_ptr<BackingFile> DiskBlockCache::OpenLent(const LentObject& lent) {
-  auto file = DataFile::Open(storage_.PathOf(*lent.object), lent.object->identity, false);
+  auto file = DataFile::Open(storage_.PathOf(*lent.object), lent.object->identity, FileUse::kLend);
   const auto before = file ? (*file)->GetStatus() : file.error();
   if (before && before->changed_ns != lent.changed_ns) {
     table_.Doubt(lent.object, before->changed_ns);

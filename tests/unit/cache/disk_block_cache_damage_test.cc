@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -84,6 +85,30 @@ TEST_F(DiskBlockCacheDamageTest, TheOnlyBlockOfAnObjectIsDamaged) {
   Put(object, 1);
   cache_->Flush();
   EXPECT_EQ(CountRightBlocks(object), 1U);
+}
+
+// Pages of a file that lie in the kernel's memory.
+size_t CountCachedPages(int fd, uint64_t size) {
+  void* const mapping = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+  std::vector<unsigned char> pages(size / 4096);
+  EXPECT_EQ(::mincore(mapping, size, pages.data()), 0);
+  ::munmap(mapping, size);
+  return static_cast<size_t>(std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return page & 1; }));
+}
+
+// Or the neighbours would count as checked, being in the kernel's memory.
+TEST_F(DiskBlockCacheDamageTest, ReadingABlockBringsNoOtherIntoTheKernelsMemory) {
+  const ObjectId object = MakeObject("a", 256 * kBlock);
+  PutAll(object);
+  for (const bool reopened : {false, true}) {
+    if (reopened) Reopen();
+    const UniqueFd fd(::open(DataFiles().front().c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_EQ(::fsync(fd.get()), 0);
+    ASSERT_EQ(::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+    if (CountCachedPages(fd.get(), object.size) != 0) GTEST_SKIP() << "this file system keeps all in memory";
+    for (const uint64_t index : {0U, 1U, 2U}) EXPECT_TRUE(Has(object, index));
+    EXPECT_EQ(CountCachedPages(fd.get(), object.size), 3U);
+  }
 }
 
 TEST_F(DiskBlockCacheDamageTest, AChangedFileIsNotHandedOut) {
