@@ -131,11 +131,11 @@ std::shared_ptr<DataFile> CacheStorage::OpenToChange(const ObjectPtr& object) {
 }
 
 std::shared_ptr<DataFile> CacheStorage::OpenFile(const ObjectPtr& object) {
-  if (auto file = table_.GetFile(object)) return file;
+  if (auto file = table_.GetFile(object); file != nullptr && file->is_writable()) return file;
   auto opened = DataFile::Open(PathOf(*object), object->identity, FileUse::kChange);
   if (!opened) {
     faults_.Note(opened.error());
-    table_.Doom(object);
+    if (!SaysNothingOfTheFile(opened.error())) table_.Doom(object);
     return nullptr;
   }
   std::shared_ptr<DataFile> file = std::move(*opened);
@@ -174,7 +174,9 @@ bool CacheStorage::MakeRoom(uint64_t bytes, uint64_t new_objects) {
   }
 }
 
+// On a disk that became read-only nothing gives its space back: all that can still be read would go for nothing.
 bool CacheStorage::EvictSome(uint64_t bytes) {
+  if (guard_.IsReadOnly()) return false;
   // More than is needed at once, as neighbours that go together cost one call.
   const uint64_t batch = std::min(options_.limits.size_limit / 32, kEvictBytes);
   const std::vector<Victim> victims = table_.TakeVictims(std::max(bytes, batch));

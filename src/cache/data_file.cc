@@ -55,6 +55,21 @@ UniqueFd OpenFd(const std::string& path, bool writable) {
 
 }  // namespace
 
+bool SaysNothingOfTheFile(const Error& error) {
+  if (error.code != ErrorCode::kSystem) return false;
+  switch (error.sys_errno) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EINTR:
+    case EACCES:
+    case EROFS:
+    case ENOSPC:
+    case EDQUOT: return true;
+    default: return false;
+  }
+}
+
 int64_t ChangeTimeOf(const struct stat& attributes) {
   return int64_t{attributes.st_ctim.tv_sec} * 1'000'000'000 + attributes.st_ctim.tv_nsec;
 }
@@ -82,8 +97,12 @@ Result<std::unique_ptr<DataFile>> DataFile::Create(const std::string& path, uint
 }
 
 Result<std::unique_ptr<DataFile>> DataFile::Open(const std::string& path, const FileIdentity& identity, FileUse use) {
-  const bool writable = use != FileUse::kLend;
+  bool writable = use != FileUse::kLend;
   UniqueFd fd = OpenFd(path, writable);
+  if (!fd.is_open() && use == FileUse::kRead && (errno == EROFS || errno == EACCES)) {
+    writable = false;
+    fd = OpenFd(path, writable);
+  }
   if (!fd.is_open()) return SystemError(errno, fmt::format("open {}", path));
   auto attributes = Stat(fd.get());
   if (!attributes) return attributes.error();
@@ -92,6 +111,7 @@ Result<std::unique_ptr<DataFile>> DataFile::Open(const std::string& path, const 
   }
   if (use != FileUse::kLend) TurnOffReadahead(fd.get());
   std::unique_ptr<DataFile> file(new DataFile(std::move(fd), identity));
+  file->writable_ = writable;
   file->was_lent_ = identity.id != 0 && file->WasLent();
   return file;
 }

@@ -37,11 +37,15 @@ struct FileStatus {
 
 enum class FileUse {
   kChange,  // By the writer.
-  kRead,    // Block by block, by us.
+  kRead,    // Block by block, by us; for want of the right to write, as on a disk that became read-only, just to read.
   kLend,    // By the kernel, for those whom it is handed out to: with readahead, and never changed.
 };
 
 int64_t ChangeTimeOf(const struct stat& attributes);
+
+// Failures of the machine or of the whole disk (no descriptors, no memory, no room, no right to write): no reason to
+// give up the file that was asked for.
+bool SaysNothingOfTheFile(const Error& error);
 
 // Thread-safe: positioned I/O on one descriptor. Errors are kSystem.
 class DataFile {
@@ -55,6 +59,7 @@ class DataFile {
   const FileIdentity& identity() const { return identity_; }
   // WasLent() as it was at Open; false of a new one.
   bool was_lent_when_opened() const { return was_lent_; }
+  bool is_writable() const { return writable_; }
   int fd() const { return fd_.get(); }
   UniqueFd TakeFd() && { return std::move(fd_); }
 
@@ -91,6 +96,7 @@ class DataFile {
   UniqueFd fd_;
   const FileIdentity identity_;
   bool was_lent_ = false;
+  bool writable_ = true;
 };
 
 }  // namespace s3overlay

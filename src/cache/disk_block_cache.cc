@@ -21,11 +21,6 @@ uint64_t UnitBlocks(const DiskBlockCacheOptions& options) {
   return std::bit_floor(std::max<uint64_t>(1, bytes / options.block_size));
 }
 
-bool SaysNothingOfTheFile(const Error& error) {
-  return error.code == ErrorCode::kSystem && (error.sys_errno == EMFILE || error.sys_errno == ENFILE ||
-                                              error.sys_errno == ENOMEM || error.sys_errno == EINTR);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<DiskBlockCache>> DiskBlockCache::Open(DiskBlockCacheOptions options, const Clock& clock,

@@ -96,6 +96,8 @@ void ObjectTable::SetComplete(CachedObject& object, bool complete) {
 void ObjectTable::KeepOpen(const ObjectPtr& object, std::shared_ptr<DataFile> file) {
   std::vector<std::shared_ptr<DataFile>> closing;
   MutexLock lock(mu_);
+  // One that only reads makes way for one that the writer can use.
+  if (object->file != nullptr && file->is_writable() && !object->file->is_writable()) CloseFile(*object);
   if (object->alive && object->file == nullptr) {
     object->file = std::move(file);
     open_.push_front(object.get());

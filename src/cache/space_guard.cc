@@ -22,6 +22,11 @@ uint64_t SpaceGuard::BytesToFree(uint64_t used, uint64_t incoming) {
   return std::max(over_limit, Excess(limits_.min_free + incoming, free_));
 }
 
+bool SpaceGuard::IsReadOnly() const {
+  struct statvfs space{};
+  return ::statvfs(dir_.c_str(), &space) == 0 && (space.f_flag & ST_RDONLY) != 0;
+}
+
 void SpaceGuard::AskIfNeeded(uint64_t incoming) {
   since_asked_ += incoming;
   const bool is_far = Excess(free_, limits_.min_free) > 4 * kBytesBetweenQuestions;

@@ -25,6 +25,9 @@ class SpaceGuard {
   // False where nothing that is freed here could ever make room for it.
   bool CanEverHold(uint64_t bytes) const { return bytes <= limits_.size_limit; }
 
+  // Whether the file system, as it is mounted now, takes no changes at all.
+  bool IsReadOnly() const;
+
  private:
   void AskIfNeeded(uint64_t incoming);
 

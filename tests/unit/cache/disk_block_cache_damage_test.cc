@@ -3,7 +3,9 @@
 // What others do to the files of a cache, while it is open and between its runs: never a wrong byte, and the cache
 // always starts and works.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <map>
@@ -109,6 +111,35 @@ TEST_F(DiskBlockCacheDamageTest, ReadingABlockBringsNoOtherIntoTheKernelsMemory)
     for (const uint64_t index : {0U, 1U, 2U}) EXPECT_TRUE(Has(object, index));
     EXPECT_EQ(CountCachedPages(fd.get(), object.size), 3U);
   }
+}
+
+// As a file system is after an error that made the kernel mount it read-only.
+TEST_F(DiskBlockCacheDamageTest, OnADiskThatBecameReadOnlyIsReadWhatThereIs) {
+  if (::unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "needs a mount namespace of its own";
+  ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  Close();
+  options_.dir = dir_ / "cache";
+  fs::create_directory(options_.dir);
+  options_.max_open_files = 1;
+  Open();
+  const ObjectId partial = MakeObject("p.p", 4 * kBlock);
+  const ObjectId whole = MakeObject("w.w", 4 * kBlock);
+  for (const uint64_t index : {0U, 1U}) Put(partial, index);
+  PutAll(whole);
+  const char* const at = options_.dir.c_str();
+  ASSERT_EQ(::mount(at, at, nullptr, MS_BIND, nullptr), 0);
+  ASSERT_EQ(::mount(nullptr, at, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr), 0);
+  EXPECT_EQ(CountRightBlocks(partial), 2U);
+  EXPECT_FALSE(LendsRightBytes(whole)) << "it cannot be marked as lent";
+  Put(partial, 2);
+  cache_->Flush();
+  EXPECT_EQ(CountRightBlocks(whole), 4U);
+  EXPECT_EQ(CountRightBlocks(partial), 2U) << "a block that cannot be written does not cost the others";
+  ASSERT_EQ(::umount2(at, MNT_DETACH), 0);
+  Put(partial, 2);
+  cache_->Flush();
+  EXPECT_EQ(CountRightBlocks(partial), 3U);
+  EXPECT_TRUE(LendsRightBytes(whole));
 }
 
 TEST_F(DiskBlockCacheDamageTest, AChangedFileIsNotHandedOut) {
