@@ -51,7 +51,7 @@ CacheStorage::CacheStorage(CacheStorageOptions options, ObjectTable& table, cons
       table_(table),
       metrics_(metrics),
       faults_(faults),
-      guard_(options_.dir, options_.limits) {}
+      guard_([dir = options_.dir] { return AskFileSystem(dir); }, options_.limits, clock) {}
 
 void CacheStorage::Write(const BlockWrite& write) {
   if (WriteNow(write)) {
@@ -170,7 +170,9 @@ bool CacheStorage::MakeRoom(uint64_t bytes, uint64_t new_objects) {
     const bool too_many = table_.GetTotals().objects + new_objects > options_.max_objects;
     const uint64_t needed = std::max<uint64_t>(guard_.BytesToFree(UsedBytes(), bytes), too_many ? 1 : 0);
     if (needed == 0) return true;
+    const uint64_t used = UsedBytes();
     if (!EvictSome(needed)) return false;
+    guard_.NoteFreed(used - std::min(used, UsedBytes()));
   }
 }
 
