@@ -14,9 +14,15 @@
 namespace s3overlay {
 namespace {
 
+// A queued write beside its bytes: the names of its object, and its place in the queue. Without it small objects would
+// take many times the memory that the queue may have.
+constexpr uint64_t kWriteOverhead = 1024;
+
+uint64_t BytesOf(const BlockWrite& write) { return write.block->size() + kWriteOverhead; }
+
 uint64_t BytesOf(const std::variant<BlockWrite, CacheWriter::Command>& task) {
   const auto* write = std::get_if<BlockWrite>(&task);
-  return write == nullptr ? 0 : write->block->size();
+  return write == nullptr ? 0 : BytesOf(*write);
 }
 
 constexpr Duration kDrainStep = std::chrono::milliseconds(20);
@@ -29,8 +35,9 @@ CacheWriter::CacheWriter(CacheStorage& storage, uint64_t queue_bytes)
 
 bool CacheWriter::TryPush(BlockWrite write) {
   MutexLock lock(mu_);
-  if (stopping_ || queued_bytes_ + write.block->size() > queue_bytes_) return false;
-  queued_bytes_ += write.block->size();
+  const uint64_t bytes = BytesOf(write);
+  if (stopping_ || queued_bytes_ + bytes > queue_bytes_) return false;
+  queued_bytes_ += bytes;
   queue_.emplace_back(std::move(write));
   changed_.SignalAll();
   return true;

@@ -57,7 +57,7 @@ class CacheWriter {
   Mutex mu_;
   CondVar changed_;
   std::deque<Task> queue_ S3OVERLAY_GUARDED_BY(mu_);
-  uint64_t queued_bytes_ S3OVERLAY_GUARDED_BY(mu_) = 0;  // The block being written included.
+  uint64_t queued_bytes_ S3OVERLAY_GUARDED_BY(mu_) = 0;  // By BytesOf, the block being written included.
   bool stopping_ S3OVERLAY_GUARDED_BY(mu_) = false;
 
   std::thread thread_;

@@ -122,6 +122,23 @@ TEST_F(DiskBlockCacheSpaceTest, AQueueThatIsFullDropsAndNeverWaits) {
   EXPECT_EQ(cache_->GetStats().dropped_writes, 2U);
 }
 
+TEST_F(DiskBlockCacheSpaceTest, WhatAWriteTakesBesideItsBytesCountsInTheQueue) {
+  Close();
+  options_.write_queue_bytes = 1000;
+  Open();
+  const ObjectId object = MakeObject("a", 1);
+  PutAll(object);
+  EXPECT_FALSE(Has(object, 0));
+  EXPECT_EQ(cache_->GetStats().dropped_writes, 1U);
+  options_.write_queue_bytes = 2 * kBlock;
+  Reopen();
+  for (int i = 0; i < 10; ++i) {
+    PutAll(MakeObject("b", kBlock));
+    EXPECT_EQ(cache_->GetStats().dropped_writes, 1U) << "what was taken is given back";
+    cache_->Clear();
+  }
+}
+
 TEST_F(DiskBlockCacheSpaceTest, AMappingOfALentFileNeverShowsZeros) {
   constexpr uint64_t kLimit = 2 << 20;
   constexpr uint64_t kSize = 256 << 10;
