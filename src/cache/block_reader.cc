@@ -10,7 +10,6 @@
 
 #include "cache/cache_directory.h"
 #include "s3overlay/hash.h"
-#include "s3overlay/log.h"
 
 namespace s3overlay {
 
@@ -119,8 +118,7 @@ ReadOutcome BlockReader::ReadVerified(const BlockPin& pin, std::span<std::byte> 
 
 ReadOutcome BlockReader::Verify(const BlockPin& pin, std::span<const std::byte> whole) {
   if (Hash64(whole) == pin.checksum) return ReadOutcome::kVerified;
-  metrics_.Add(Metric::kCacheChecksumErrors);
-  log::Warning("cache: block {} of {} does not match its checksum; dropped", pin.index, ToHex(pin.object->name));
+  faults_.NoteDamage(pin.index, ToHex(pin.object->name));
   return ReadOutcome::kDamaged;
 }
 

@@ -20,7 +20,6 @@
 #include "cache/disk_waiter.h"
 #include "cache/fault_log.h"
 #include "cache/object_table.h"
-#include "s3overlay/metrics.h"
 
 namespace s3overlay {
 
@@ -29,8 +28,8 @@ class Md5Stream;
 // Thread-safe.
 class BlockReader {
  public:
-  BlockReader(std::string dir, ObjectTable& table, DiskWaiter& waiter, Metrics& metrics, FaultLog& faults)
-      : dir_(std::move(dir)), table_(table), waiter_(waiter), metrics_(metrics), faults_(faults) {}
+  BlockReader(std::string dir, ObjectTable& table, DiskWaiter& waiter, FaultLog& faults)
+      : dir_(std::move(dir)), table_(table), waiter_(waiter), faults_(faults) {}
 
   // Copies a part of the block. Gives the pin back. Waits for the disk no longer than the DiskWaiter does.
   [[nodiscard]] bool Read(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);
@@ -56,7 +55,6 @@ class BlockReader {
   const std::string dir_;
   ObjectTable& table_;
   DiskWaiter& waiter_;
-  Metrics& metrics_;
   FaultLog& faults_;
 };
 

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <tuple>
 
+#include "s3overlay/log.h"
 #include "unit/cache/disk_block_cache_fixture.h"
 
 namespace s3overlay {
@@ -64,6 +65,24 @@ TEST_F(DiskBlockCacheDamageTest, AFlippedBitIsSeenThoughTheBlockWasCheckedBefore
   (void)CountRightBlocks(whole);
   EXPECT_FALSE(Has(whole, 2));
   EXPECT_GE(metrics_.Get(Metric::kCacheChecksumErrors), 2U);
+}
+
+TEST_F(DiskBlockCacheDamageTest, ManyDamagedBlocksAreOneLineInTheLog) {
+  const ObjectId object = MakeObject("a", 8 * kBlock);
+  for (uint64_t index = 0; index < 7; ++index) Put(object, index);
+  cache_->Flush();
+  for (uint64_t index = 0; index < 6; ++index) FlipByte(DataFiles().front(), index * kBlock);
+  const std::string file = dir_ / "log";
+  ASSERT_TRUE(StartLogging({.file = file}));
+  EXPECT_EQ(CountRightBlocks(object), 1U);
+  FlushLog();
+  ASSERT_TRUE(StartLogging({}));
+  std::stringstream text;
+  text << std::ifstream(file).rdbuf();
+  const std::string logged = text.str();
+  EXPECT_NE(logged.find("checksum"), std::string::npos);
+  EXPECT_EQ(logged.find("checksum"), logged.rfind("checksum")) << logged;
+  EXPECT_EQ(metrics_.Get(Metric::kCacheChecksumErrors), 6U);
 }
 
 TEST_F(DiskBlockCacheDamageTest, OurOwnWritesDoNotHideADamagedBlock) {
