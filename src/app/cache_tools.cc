@@ -71,8 +71,12 @@ Result<CachePlace> Find(const CacheTarget& target) {
   return FindTheOnlyOne();
 }
 
-// A look into a cache must change nothing: its block size is that of its last owner, and its limit is the disk.
-Result<std::unique_ptr<DiskBlockCache>> OpenDirectory(const std::string& dir, const Clock& clock, Metrics& metrics) {
+enum class Purpose { kLook, kClear };
+
+// A look into a cache must change nothing: its block size is that of its last owner, and its limit is the disk. Only
+// who clears it takes it whatever it is.
+Result<std::unique_ptr<DiskBlockCache>> OpenDirectory(const std::string& dir, Purpose purpose, const Clock& clock,
+                                                      Metrics& metrics) {
   std::error_code error;
   const auto space = std::filesystem::space(dir, error);
   if (error) return SystemError(error.value(), dir);
@@ -81,6 +85,7 @@ Result<std::unique_ptr<DiskBlockCache>> OpenDirectory(const std::string& dir, co
   options.size_limit = space.capacity;
   options.block_size = DiskBlockCache::FindBlockSize(dir).value_or(options.block_size);
   options.owner = "s3overlay cache";
+  options.must_fit = purpose == Purpose::kLook;
   return DiskBlockCache::Open(std::move(options), clock, metrics);
 }
 
@@ -111,7 +116,7 @@ Result<CacheStatsAnswer> GetCacheStats(const CacheTarget& target) {
   if (!place->mountpoint.empty()) return AskForStats(place->mountpoint);
   const SystemClock clock;
   Metrics metrics;
-  const auto cache = OpenDirectory(place->dir, clock, metrics);
+  const auto cache = OpenDirectory(place->dir, Purpose::kLook, clock, metrics);
   if (!cache) return cache.error();
   return CacheStatsAnswer{.stats = (*cache)->GetStats(), .owner_pid = 0, .owner_mountpoint = {}};
 }
@@ -125,7 +130,7 @@ Result<void> ClearCache(const CacheTarget& target) {
   }
   const SystemClock clock;
   Metrics metrics;
-  const auto cache = OpenDirectory(place->dir, clock, metrics);
+  const auto cache = OpenDirectory(place->dir, Purpose::kClear, clock, metrics);
   if (!cache) return cache.error();
   (*cache)->Clear();
   return {};
@@ -140,7 +145,7 @@ Result<CacheVerifyReport> VerifyCache(const CacheTarget& target) {
   }
   const SystemClock clock;
   Metrics metrics;
-  const auto cache = OpenDirectory(place->dir, clock, metrics);
+  const auto cache = OpenDirectory(place->dir, Purpose::kLook, clock, metrics);
   if (!cache) return cache.error();
   return (*cache)->Verify({});
 }

@@ -157,16 +157,20 @@ std::optional<std::string> CacheDirectory::FindOwner(const std::string& dir) {
 
 bool CacheDirectory::Exists(const std::string& dir) { return ReadFormat(dir).starts_with(kMark); }
 
+std::string CacheDirectory::FormatOf(const std::string& dir) { return ReadFormat(dir); }
+
+std::string CacheDirectory::ThisFormat() { return fmt::format("{}{}", kMark, kFormat); }
+
 bool CacheDirectory::IsOfThisFormat() const {
   const std::string format = ReadFormat(path_);
-  return format.empty() || format == fmt::format("{}{}", kMark, kFormat);
+  return format.empty() || format == ThisFormat();
 }
 
 Result<void> CacheDirectory::WriteFormat() const {
   if (!ReadFormat(path_).empty() && IsOfThisFormat()) return {};
   auto fd = OpenPrivate(path_ + "/format", 0);
   if (!fd) return fd.error();
-  return WriteWhole(fd->get(), fmt::format("{}{}\n", kMark, kFormat));
+  return WriteWhole(fd->get(), ThisFormat() + "\n");
 }
 
 Result<void> CacheDirectory::MakeParent(const ObjectName& name) const {

@@ -52,6 +52,10 @@ class CacheDirectory {
   // Whether `dir` has the mark of a cache, of whatever format.
   static bool Exists(const std::string& dir);
 
+  // What `dir` says that it is, and what this version would say; empty where it says nothing.
+  static std::string FormatOf(const std::string& dir);
+  static std::string ThisFormat();
+
   static std::string IndexPath(const std::string& dir) { return dir + "/index.sqlite"; }
   std::string IndexPath() const { return IndexPath(path_); }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -58,6 +59,7 @@ Result<std::unique_ptr<CacheIndex>> CacheIndex::Open(const std::string& path, ui
 }
 
 std::optional<uint64_t> CacheIndex::FindBlockSize(const std::string& path) {
+  if (::access(path.c_str(), F_OK) != 0) return std::nullopt;  // A question makes no index.
   CacheIndex index(path, 0);
   if (!index.OpenDatabase() || !index.CheckSchema()) return std::nullopt;
   const auto kept = index.QueryNumber("SELECT coalesce((SELECT value FROM meta WHERE name = 'block_size'), 0)");

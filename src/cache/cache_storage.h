@@ -32,6 +32,7 @@ struct CacheStorageOptions {
   SpaceLimits limits;
   uint64_t block_size = 0;   // Bytes.
   uint64_t max_objects = 0;  // Data files, and so inodes and memory.
+  bool must_fit = false;     // See DiskBlockCacheOptions.
 };
 
 // One block on its way to the disk.
@@ -87,6 +88,7 @@ class CacheStorage {
   };
 
   // In cache_storage_start.cc: from a directory to a table.
+  Result<void> CheckFits() const;
   Result<void> OpenContent();
   Result<void> Load();
   ObjectPtr Adopt(const ObjectRow& row, FoundFiles& found);

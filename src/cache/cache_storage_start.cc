@@ -19,9 +19,27 @@ constexpr uint64_t kMaxObjectSize = uint64_t{1} << 62;
 constexpr int64_t kMaxSerial = int64_t{1} << 62;
 constexpr Duration kStartInterval = std::chrono::seconds(1);
 
+Error Damaged(const std::string& why) {
+  return {.code = ErrorCode::kSystem, .message = fmt::format("{}; nothing was removed", why), .sys_errno = EIO};
+}
+
 }  // namespace
 
+// Before anything is touched.
+Result<void> CacheStorage::CheckFits() const {
+  const std::string format = CacheDirectory::FormatOf(options_.dir);
+  if (format != CacheDirectory::ThisFormat()) {
+    return Error{.code = ErrorCode::kUnsupported,
+                 .message = fmt::format("cache {}: its format is \"{}\", not \"{}\"; nothing was changed", options_.dir,
+                                        format, CacheDirectory::ThisFormat())};
+  }
+  const std::string index = CacheDirectory::IndexPath(options_.dir);
+  if (::access(index.c_str(), F_OK) != 0) return Damaged(SystemError(errno, fmt::format("open {}", index)).message);
+  return {};
+}
+
 Result<void> CacheStorage::Start() {
+  if (options_.must_fit) S3OVERLAY_RETURN_IF_ERROR(CheckFits());
   auto directory = CacheDirectory::Open(options_.dir, options_.owner);
   if (!directory) return directory.error();
   directory_ = std::move(*directory);
@@ -31,6 +49,7 @@ Result<void> CacheStorage::Start() {
   }
   S3OVERLAY_RETURN_IF_ERROR(directory_->WriteFormat());
   if (auto opened = OpenContent(); !opened) {
+    if (options_.must_fit) return Damaged(opened.error().message);
     log::Warning("{}; starting with an empty cache", opened.error().message);
     Forget();
     directory_->RemoveContent();
@@ -168,6 +187,7 @@ bool CacheStorage::EnsureAlive() {
   last_look_ = clock_.Now();
   const bool alive = directory_ != nullptr && index_ != nullptr && directory_->IsAlive() && index_->IsAlive();
   if (alive && !index_damaged_) return true;
+  if (options_.must_fit) return false;
   if (clock_.Now() < next_start_) return false;
   if (index_ != nullptr) log::Warning("cache {}: it was removed or is damaged; starting anew", options_.dir);
   Forget();

@@ -49,7 +49,8 @@ DiskBlockCache::DiskBlockCache(DiskBlockCacheOptions options, const Clock& clock
                 .owner = options_.owner,
                 .limits = {.size_limit = options_.size_limit, .min_free = options_.min_free},
                 .block_size = options_.block_size,
-                .max_objects = options_.max_objects},
+                .max_objects = options_.max_objects,
+                .must_fit = options_.must_fit},
                table_, clock, metrics, faults_),
       waiter_({.on_overdue =
                    [this] { faults_.Note({.code = ErrorCode::kTimedOut, .message = "the disk does not answer"}); }}),

@@ -42,13 +42,17 @@ struct DiskBlockCacheOptions {
   uint64_t max_objects = 1'000'000;            // About 500 bytes of memory each.
   uint64_t complete_from = uint64_t{1} << 20;  // Bytes. Smaller objects are only checked for completeness when
                                                // OpenComplete asks, as each check costs an fdatasync.
+  // For a look at a cache that is there: kUnsupported or kSystem, and nothing removed, where another format or a
+  // damaged index would mean to start with an empty one.
+  bool must_fit = false;
 };
 
 // Thread-safe. Two threads of its own: the writer, and one that checks objects for completeness.
 class DiskBlockCache final : public BlockCache {
  public:
   // kInvalidArgument: another process owns the directory, or the options make no sense. Other errors: the directory
-  // cannot be made or written. Anything wrong with what lies in it means an empty cache and one warning.
+  // cannot be made or written. Anything wrong with what lies in it means an empty cache and one warning,
+  // but for must_fit.
   // `clock` and `metrics` outlive the cache.
   static Result<std::unique_ptr<DiskBlockCache>> Open(DiskBlockCacheOptions options, const Clock& clock,
                                                       Metrics& metrics);

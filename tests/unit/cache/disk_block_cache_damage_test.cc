@@ -268,6 +268,34 @@ TEST_F(DiskBlockCacheDamageTest, AnIndexThatCannotBeHadIsNoReasonNotToStart) {
   EXPECT_TRUE(Has(object, 0)) << "it works as soon as it can";
 }
 
+TEST_F(DiskBlockCacheDamageTest, ALookAtACacheThatDoesNotFitRemovesNothing) {
+  PutAll(MakeObject("a", 4 * kBlock));
+  Close();
+  options_.must_fit = true;
+  const auto expect_refused = [this](const std::string& why) {
+    const auto opened = TryOpen();
+    ASSERT_FALSE(opened);
+    EXPECT_NE(opened.error().message.find(why), std::string::npos) << opened.error().message;
+    EXPECT_EQ(DataFiles().size(), 1U);
+  };
+  dir_.Write("format", "s3overlay cache 1\n");
+  expect_refused("\"s3overlay cache 1\"");
+  dir_.Write("format", "s3overlay cache 2\n");
+  Open();
+  EXPECT_EQ(cache_->GetStats().blocks, 4U);
+  Close();
+  dir_.Write("index.sqlite", std::string(8192, 'x'));
+  expect_refused("index.sqlite");
+  EXPECT_EQ(fs::file_size(dir_ / "index.sqlite"), 8192U);
+  fs::remove(dir_ / "index.sqlite");
+  EXPECT_EQ(DiskBlockCache::FindBlockSize(options_.dir), std::nullopt);
+  expect_refused("index.sqlite");
+  EXPECT_FALSE(fs::exists(dir_ / "index.sqlite"));
+  options_.must_fit = false;
+  Open();
+  EXPECT_EQ(cache_->GetStats().blocks, 0U);
+}
+
 // A crash while a file that was handed out is mapped somewhere, and was to be removed.
 TEST_F(DiskBlockCacheDamageTest, WhatWaitsToBeRemovedIsCountedByTheNextRun) {
   const ObjectId object = MakeObject("a", 16 * kBlock);
