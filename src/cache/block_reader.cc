@@ -44,6 +44,14 @@ class Md5Stream {
   bool usable_ = false;
 };
 
+namespace {
+
+ReadOutcome OutcomeOf(const Error& error) {
+  return SaysNothingOfTheFile(error) ? ReadOutcome::kNotTried : ReadOutcome::kFailed;
+}
+
+}  // namespace
+
 bool BlockReader::Read(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out) {
   if (offset_in_block > pin.range.size || out.size() > pin.range.size - offset_in_block) {
     table_.Unpin(pin, ReadOutcome::kFailed);
@@ -92,7 +100,7 @@ bool BlockReader::ReadFromDisk(BlockPin pin, uint64_t offset_in_block, std::span
   const uint64_t size = pin.range.size;
   const auto job = std::make_shared<Job>(Job{.pin = std::move(pin), .whole = std::vector<std::byte>(size)});
   const auto done = waiter_.Run([this, job] {
-    if (OpenFile(job->pin)) job->outcome = ReadVerified(job->pin, job->whole);
+    job->outcome = ReadWhole(job->pin, job->whole);
     table_.Unpin(job->pin, job->outcome);
   });
   if (done == DiskWaiter::Outcome::kRefused) table_.Unpin(job->pin, ReadOutcome::kFailed);
@@ -103,9 +111,18 @@ bool BlockReader::ReadFromDisk(BlockPin pin, uint64_t offset_in_block, std::span
 
 ReadOutcome BlockReader::Check(BlockPin pin, std::vector<std::byte>& buffer) {
   buffer.resize(pin.range.size);
-  const ReadOutcome outcome = OpenFile(pin) ? ReadVerified(pin, buffer) : ReadOutcome::kFailed;
+  const ReadOutcome outcome = ReadWhole(pin, buffer);
   table_.Unpin(pin, outcome);
   return outcome;
+}
+
+ReadOutcome BlockReader::ReadWhole(BlockPin& pin, std::span<std::byte> whole) {
+  if (pin.file == nullptr) {
+    auto opened = OpenFile(pin.object);
+    if (!opened) return OutcomeOf(opened.error());
+    pin.file = std::move(*opened);
+  }
+  return ReadVerified(pin, whole);
 }
 
 ReadOutcome BlockReader::ReadVerified(const BlockPin& pin, std::span<std::byte> whole) {
@@ -113,7 +130,7 @@ ReadOutcome BlockReader::ReadVerified(const BlockPin& pin, std::span<std::byte> 
   if (read) return Verify(pin, whole);
   faults_.Note(read.error());
   // What the medium does not give back is as good as damaged: written anew it may be.
-  return read.error().sys_errno == EIO ? ReadOutcome::kDamaged : ReadOutcome::kFailed;
+  return read.error().sys_errno == EIO ? ReadOutcome::kDamaged : OutcomeOf(read.error());
 }
 
 ReadOutcome BlockReader::Verify(const BlockPin& pin, std::span<const std::byte> whole) {
@@ -124,8 +141,9 @@ ReadOutcome BlockReader::Verify(const BlockPin& pin, std::span<const std::byte> 
 
 // The file must not have been changed by anybody since its blocks were held to their checksums, nor while this goes on.
 CheckResult BlockReader::CheckWhole(const ObjectPtr& object, const std::atomic<bool>& cancelled) {
-  const std::shared_ptr<DataFile> file = OpenFile(object);
-  if (file == nullptr) return {};
+  const auto opened = OpenFile(object);
+  if (!opened) return {};
+  const std::shared_ptr<DataFile>& file = *opened;
   const auto before = file->GetStatus();
   if (!before) return {};
   if (before->changed_ns != table_.ChangeOf(object)) table_.Doubt(object, before->changed_ns);
@@ -166,12 +184,7 @@ bool BlockReader::Sync(const ObjectPtr& object, DataFile& file) {
   return synced.has_value();
 }
 
-bool BlockReader::OpenFile(BlockPin& pin) {
-  if (pin.file == nullptr) pin.file = OpenFile(pin.object);
-  return pin.file != nullptr;
-}
-
-std::shared_ptr<DataFile> BlockReader::OpenFile(const ObjectPtr& object) {
+Result<std::shared_ptr<DataFile>> BlockReader::OpenFile(const ObjectPtr& object) {
   if (auto file = table_.GetFile(object)) return file;
   auto opened = DataFile::Open(DataPath(dir_, object->name, object->extension), object->identity, FileUse::kRead);
   if (opened) {
@@ -185,7 +198,7 @@ std::shared_ptr<DataFile> BlockReader::OpenFile(const ObjectPtr& object) {
     table_.Doom(object);
   }
   faults_.Note(opened.error());
-  return nullptr;
+  return opened.error();
 }
 
 }  // namespace s3overlay

@@ -48,8 +48,8 @@ class BlockReader {
   ReadOutcome ReadVerified(const BlockPin& pin, std::span<std::byte> whole);
   ReadOutcome Verify(const BlockPin& pin, std::span<const std::byte> whole);
   bool CheckBlocks(const ObjectPtr& object, const std::atomic<bool>& cancelled, Md5Stream& md5);
-  bool OpenFile(BlockPin& pin);
-  std::shared_ptr<DataFile> OpenFile(const ObjectPtr& object);
+  ReadOutcome ReadWhole(BlockPin& pin, std::span<std::byte> whole);
+  Result<std::shared_ptr<DataFile>> OpenFile(const ObjectPtr& object);
   bool Sync(const ObjectPtr& object, DataFile& file);
 
   const std::string dir_;

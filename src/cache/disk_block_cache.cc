@@ -181,11 +181,10 @@ Result<void> DiskBlockCache::VerifyObject(const ObjectPtr& object, const CallCon
     const ReadOutcome outcome = reader_.Check(std::move(*pin), buffer);
     ++report.blocks;
     if (outcome == ReadOutcome::kDamaged) ++report.damaged_blocks;
-    if (outcome == ReadOutcome::kFailed) {
-      ++report.damaged_files;
-      table_.Doom(object);
-      break;
-    }
+    if (outcome != ReadOutcome::kFailed && outcome != ReadOutcome::kNotTried) continue;
+    ++report.damaged_files;
+    if (outcome == ReadOutcome::kFailed) table_.Doom(object);
+    break;
   }
   return {};
 }

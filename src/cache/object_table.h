@@ -69,7 +69,13 @@ struct BlockPin {
   std::shared_ptr<DataFile> file;  // Null: the reader opens it.
 };
 
-enum class ReadOutcome { kRead, kVerified, kDamaged, kFailed };
+enum class ReadOutcome {
+  kRead,
+  kVerified,
+  kDamaged,
+  kFailed,
+  kNotTried,  // An error that says nothing of the file.
+};
 enum class CheckVerdict { kComplete, kRefused, kFailed };
 
 // What a look at all of an object found.

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <map>
@@ -251,6 +252,23 @@ TEST_F(DiskBlockCacheDamageTest, VerifyRepairsACompleteFile) {
   EXPECT_EQ(cache_->Verify({})->damaged_blocks, 0U);
   EXPECT_EQ(cache_->GetStats().objects, 0U) << "it goes whole";
   PutAll(object);
+  EXPECT_EQ(CountRightBlocks(object), 4U);
+}
+
+// Short of descriptors it has looked at nothing, and that is no reason to throw anything away.
+TEST_F(DiskBlockCacheDamageTest, VerifyThrowsNothingAwayThatItCouldNotOpen) {
+  const ObjectId object = MakeObject("a", 4 * kBlock);
+  PutAll(object);
+  Reopen();
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto report = cache_->Verify({});
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(report->damaged_files, 1U);
+  EXPECT_EQ(report->damaged_blocks, 0U);
+  cache_->Flush();
   EXPECT_EQ(CountRightBlocks(object), 4U);
 }
 
