@@ -129,11 +129,22 @@ Result<std::string> CanonicalPath(const std::string& path) {
   return (std::filesystem::path(*parent) / absolute.filename()).string();
 }
 
-bool IsOverlayMount(const std::string& canonical_path) {
-  const auto mounts = FindMounts();
-  return std::any_of(mounts.begin(), mounts.end(),
-                     [&](const MountedOverlay& mount) { return mount.mountpoint == canonical_path; });
+std::optional<MountedOverlay> FindMountAt(const std::string& canonical_path) {
+  std::optional<MountedOverlay> found;
+  for (MountedOverlay& mount : FindMounts()) {
+    if (mount.mountpoint == canonical_path) found = std::move(mount);
+  }
+  return found;
 }
+
+Result<void> CheckMayUnmount(const MountedOverlay& mount, uid_t user) {
+  if (user == 0 || user == mount.user) return {};
+  return Error{.code = ErrorCode::kDenied,
+               .message = fmt::format("{} was mounted by the user with uid {}: only they and root may unmount it",
+                                      mount.mountpoint, mount.user)};
+}
+
+bool IsOverlayMount(const std::string& canonical_path) { return FindMountAt(canonical_path).has_value(); }
 
 bool IsDeadMount(const std::string& canonical_path) {
   struct statfs space{};  // The one request that a live daemon answers without asking its store.

@@ -37,6 +37,12 @@ std::optional<PathInMount> LocateInMounts(const std::string& path);
 // not answer, is not touched. kNotFound and kSystem where the directory above is not there.
 Result<std::string> CanonicalPath(const std::string& path);
 
+// The mount of ours at exactly this canonical path; the uppermost where there are several.
+std::optional<MountedOverlay> FindMountAt(const std::string& canonical_path);
+
+// kDenied where `user` may not take the mount away, which fusermount3 would tell like one that is busy.
+Result<void> CheckMayUnmount(const MountedOverlay& mount, uid_t user);
+
 // Whether a mount of ours is at exactly this canonical path.
 bool IsOverlayMount(const std::string& canonical_path);
 

@@ -104,10 +104,12 @@ int Unmount(const std::string& mountpoint) {
 
 int RunUmount(const std::string& mountpoint) {
   const auto path = CanonicalPath(mountpoint);
-  if (!path || !IsOverlayMount(*path)) {
+  const auto mount = path ? FindMountAt(*path) : std::nullopt;
+  if (!mount) {
     const std::string shown = path ? *path : mountpoint;
     return ReportError({.code = ErrorCode::kNotFound, .message = shown + " is not mounted by s3overlay"});
   }
+  if (const auto allowed = CheckMayUnmount(*mount, ::geteuid()); !allowed) return ReportError(allowed.error());
   return Unmount(*path);
 }
 

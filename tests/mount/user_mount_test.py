@@ -24,6 +24,7 @@ from botocore.config import Config
 
 BINARY = sys.argv.pop(1) if len(sys.argv) > 1 else "s3overlay"
 USER = 65534  # nobody
+OTHER_USER = 65533
 LIMIT_S = 120  # Only a hang meets it.
 SKIPPED = 77  # CTest's SKIP_RETURN_CODE.
 
@@ -212,6 +213,14 @@ class UserMount(unittest.TestCase):
         unmounted = subprocess.run([self.binary, "umount", self.data], timeout=LIMIT_S, check=False)
         self.assertEqual(unmounted.returncode, 0)
         self.wait_until(lambda: not is_running(pid), "the daemon does not end")
+
+    def test_another_user_is_told_whose_mount_it_is(self):
+        refused = subprocess.run(
+            [self.binary, "umount", self.data], env=self.environment(), cwd="/", user=OTHER_USER, group=OTHER_USER,
+            extra_groups=[], capture_output=True, timeout=LIMIT_S, check=False)
+        self.assertEqual(refused.returncode, 7)
+        self.assertIn(f"uid {USER}", refused.stderr.decode())
+        self.assertTrue(is_mounted(self.data))
 
     def test_a_directory_of_another_user_is_refused_with_the_reason(self):
         other = self.scratch / "of-root"
