@@ -24,7 +24,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr auto kEndTimeout = seconds(10);
+constexpr auto kEndTimeout = seconds(30);  // A disk under load can take that long for what is on its way to it.
 constexpr auto kAskTimeout = seconds(3);
 constexpr int kBusyAttempts = 10;  // What a program has just closed is let go of a moment later.
 constexpr auto kBusyPause = milliseconds(100);
