@@ -30,6 +30,16 @@ struct PruneMessage {
   std::array<uint64_t, kBatch> nodes;
 };
 
+// Libfuse before 3.17 takes flags, of which there is one.
+template <typename Session>
+void ExpireEntry(Session* session, fuse_ino_t parent, const std::string& name) {
+  if constexpr (requires { fuse_lowlevel_notify_expire_entry(session, parent, name.data(), name.size()); }) {
+    fuse_lowlevel_notify_expire_entry(session, parent, name.data(), name.size());
+  } else {
+    fuse_lowlevel_notify_expire_entry(session, parent, name.data(), name.size(), FUSE_LL_EXPIRE_ONLY);
+  }
+}
+
 }  // namespace
 
 NodePruner::NodePruner(fuse_session* session, InodeTable& inodes, NodePrunerOptions options)
@@ -122,9 +132,7 @@ void NodePruner::PruneNames(const Candidates& candidates) {
 
 // The next who comes by the name asks; what is mounted on it stays. A kernel that cannot (before 6.2) does so within a
 // second in any case: longer no answer of an outage is given to it for.
-void NodePruner::Expire(const InodeTable::Dentry& dentry) {
-  fuse_lowlevel_notify_expire_entry(session_, dentry.parent, dentry.name.data(), dentry.name.size());
-}
+void NodePruner::Expire(const InodeTable::Dentry& dentry) { ExpireEntry(session_, dentry.parent, dentry.name); }
 
 // A name that the kernel has dropped by itself in the meantime is an error that means nothing.
 void NodePruner::Invalidate(const InodeTable::Dentry& dentry) {
