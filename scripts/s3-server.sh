@@ -211,11 +211,11 @@ start() {
   local osd_uuid
   osd_uuid=$(python3 -c 'import uuid; print(uuid.uuid4())')
   {
-    timeout 60 ceph "${conf[@]}" osd new "$osd_uuid" 0
+    timeout 180 ceph "${conf[@]}" osd new "$osd_uuid" 0
     ceph-osd "${conf[@]}" -i 0 --mkfs --osd-uuid "$osd_uuid"
   } >>"$dir/log/setup.out" 2>&1 || { cat "$dir/log/setup.out" >&2; stop; die "cannot set up the store"; }
   launch osd ceph-osd "${conf[@]}" -i 0 --foreground
-  timeout 60 radosgw-admin "${conf[@]}" --name client.rgw user create --uid tester --display-name tester \
+  timeout 180 radosgw-admin "${conf[@]}" --name client.rgw user create --uid tester --display-name tester \
     --access-key "$access_key" --secret-key "$secret_key" >"$dir/log/user.out" 2>&1 ||
     { tail "$dir/log/user.out" >&2; stop; die "cannot create the user"; }
   start_gateway
