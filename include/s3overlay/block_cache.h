@@ -57,12 +57,6 @@ class BlockCache {
   [[nodiscard]] virtual bool Get(const ObjectId& object, uint64_t index, uint64_t offset_in_block,
                                  std::span<std::byte> out) = 0;
 
-  // The same where nobody may wait for a medium: from the kernel's memory, or it says no.
-  [[nodiscard]] virtual bool GetAtOnce(const ObjectId& object, uint64_t index, uint64_t offset_in_block,
-                                       std::span<std::byte> out) {
-    return Get(object, index, offset_in_block, out);
-  }
-
   // Whether Get would probably find the block; no I/O.
   virtual bool Contains(const ObjectId& object, uint64_t index) const = 0;
 

@@ -53,24 +53,18 @@ ReadOutcome OutcomeOf(const Error& error) {
 }  // namespace
 
 bool BlockReader::Read(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out) {
+  if (offset_in_block > pin.range.size || out.size() > pin.range.size - offset_in_block) {
+    table_.Unpin(pin, ReadOutcome::kFailed);
+    return false;
+  }
   const auto outcome = ReadAtOnce(pin, offset_in_block, out);
   if (!outcome) return ReadFromDisk(std::move(pin), offset_in_block, out);
-  return GiveBack(pin, *outcome);
-}
-
-bool BlockReader::ReadFromMemory(const BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out) {
-  return GiveBack(pin, ReadAtOnce(pin, offset_in_block, out).value_or(ReadOutcome::kNotTried));
-}
-
-// Whether the bytes that were read count.
-bool BlockReader::GiveBack(const BlockPin& pin, ReadOutcome outcome) {
-  const bool still_counts = table_.Unpin(pin, outcome);
-  return outcome == ReadOutcome::kVerified || (outcome == ReadOutcome::kRead && still_counts);
+  const bool still_counts = table_.Unpin(pin, *outcome);
+  return *outcome == ReadOutcome::kVerified || (*outcome == ReadOutcome::kRead && still_counts);
 }
 
 std::optional<ReadOutcome> BlockReader::ReadAtOnce(const BlockPin& pin, uint64_t offset_in_block,
                                                    std::span<std::byte> out) {
-  if (offset_in_block > pin.range.size || out.size() > pin.range.size - offset_in_block) return ReadOutcome::kFailed;
   if (pin.file == nullptr) return std::nullopt;
   if (pin.checked) {
     const bool read = pin.file->ReadAtOnce(pin.range.offset + offset_in_block, out) && IsUnchanged(pin);

@@ -34,9 +34,6 @@ class BlockReader {
   // Copies a part of the block. Gives the pin back. Waits for the disk no longer than the DiskWaiter does.
   [[nodiscard]] bool Read(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);
 
-  // The same without waiting for it.
-  [[nodiscard]] bool ReadFromMemory(const BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out);
-
   // Reads a whole block and holds it to its checksum. Gives the pin back.
   ReadOutcome Check(BlockPin pin, std::vector<std::byte>& buffer);
 
@@ -45,7 +42,6 @@ class BlockReader {
 
  private:
   // What lies in the kernel's memory; nothing where the disk has to be asked.
-  bool GiveBack(const BlockPin& pin, ReadOutcome outcome);
   std::optional<ReadOutcome> ReadAtOnce(const BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out);
   bool IsUnchanged(const BlockPin& pin);
   bool ReadFromDisk(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);

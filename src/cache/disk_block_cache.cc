@@ -91,15 +91,6 @@ bool DiskBlockCache::Get(const ObjectId& object, uint64_t index, uint64_t offset
   return hit;
 }
 
-// No miss is counted: whoever may wait asks again.
-bool DiskBlockCache::GetAtOnce(const ObjectId& object, uint64_t index, uint64_t offset_in_block,
-                               std::span<std::byte> out) {
-  auto pin = table_.Pin(NameOf(object), index);
-  const bool hit = pin && reader_.ReadFromMemory(*pin, offset_in_block, out);
-  if (hit) metrics_.Add(Metric::kCacheHits);
-  return hit;
-}
-
 bool DiskBlockCache::Contains(const ObjectId& object, uint64_t index) const {
   return table_.Has(NameOf(object), index);
 }

@@ -69,7 +69,7 @@ Result<ByteChain> BlockFetcher::Read(const PinnedObjectPtr& object, ByteRange ra
   const Error would_block{ErrorCode::kWouldBlock, "the store has to be asked"};
   // Whoever comes again to wait takes everything then.
   if (!context.may_block && !IsNear(object, BlocksOf(range, block_size_))) return would_block;
-  std::vector<Near> near = TakeWhatIsNear(object, range, context.may_block);
+  std::vector<Near> near = TakeWhatIsNear(object, range);
   std::vector<uint64_t> missing;
   for (const Near& piece : near) {
     if (piece.owner == nullptr) missing.push_back(piece.index);
@@ -105,18 +105,14 @@ bool BlockFetcher::IsNear(const PinnedObjectPtr& object, BlockSpan blocks) const
   return std::ranges::all_of(elsewhere, [&](uint64_t index) { return cache_->Contains(object->cache_id, index); });
 }
 
-std::vector<BlockFetcher::Near> BlockFetcher::TakeWhatIsNear(const PinnedObjectPtr& object, ByteRange range,
-                                                             bool may_wait) {
+std::vector<BlockFetcher::Near> BlockFetcher::TakeWhatIsNear(const PinnedObjectPtr& object, ByteRange range) {
   std::vector<Near> near;
   TakeFromMemory(object, range, near);
   if (cache_ == nullptr) return near;
   for (Near& piece : near) {
     if (piece.owner != nullptr) continue;
     const auto buffer = buffers_.TakeSized(piece.wanted.size);
-    const bool found = may_wait ? cache_->Get(object->cache_id, piece.index, piece.wanted.offset, *buffer)
-                                : cache_->GetAtOnce(object->cache_id, piece.index, piece.wanted.offset, *buffer);
-    if (!found && !may_wait) break;  // Whoever comes again to wait takes it all.
-    if (!found) continue;
+    if (!cache_->Get(object->cache_id, piece.index, piece.wanted.offset, *buffer)) continue;
     piece.bytes = *buffer;
     piece.owner = buffer;
   }

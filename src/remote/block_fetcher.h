@@ -99,8 +99,7 @@ class BlockFetcher {
 
   // The read's steps.
   bool IsNear(const PinnedObjectPtr& object, BlockSpan blocks) const S3OVERLAY_EXCLUDES(mu_);
-  std::vector<Near> TakeWhatIsNear(const PinnedObjectPtr& object, ByteRange range, bool may_wait)
-      S3OVERLAY_EXCLUDES(mu_);
+  std::vector<Near> TakeWhatIsNear(const PinnedObjectPtr& object, ByteRange range) S3OVERLAY_EXCLUDES(mu_);
   void TakeFromMemory(const PinnedObjectPtr& object, ByteRange range, std::vector<Near>& near) S3OVERLAY_EXCLUDES(mu_);
   std::vector<Awaited> Join(const Wish& wish) S3OVERLAY_EXCLUDES(mu_);
   Awaited JoinOne(const BlockKey& key) S3OVERLAY_REQUIRES(mu_);

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <deque>
 #include <map>
 #include <string>
@@ -37,12 +36,6 @@ class MemoryBlockCache final : public BlockCache {
     ++(hit ? stats_.hits : stats_.misses);
     if (hit) std::copy_n(block->begin() + static_cast<std::ptrdiff_t>(offset_in_block), out.size(), out.begin());
     return hit;
-  }
-
-  // True: nothing is to be had without waiting, as from a disk.
-  void SetOnDisk(bool on_disk) { on_disk_ = on_disk; }
-  bool GetAtOnce(const ObjectId& object, uint64_t index, uint64_t offset_in_block, std::span<std::byte> out) override {
-    return !on_disk_ && Get(object, index, offset_in_block, out);
   }
 
   bool Contains(const ObjectId& object, uint64_t index) const override {
@@ -136,7 +129,6 @@ class MemoryBlockCache final : public BlockCache {
   }
 
   const MemoryBlockCacheOptions options_;
-  std::atomic<bool> on_disk_{false};
 
   mutable Mutex mu_;
   std::map<Key, Block> blocks_ S3OVERLAY_GUARDED_BY(mu_);

@@ -26,18 +26,6 @@ TEST_F(DiskBlockCacheTest, BlocksSurviveARestart) {
   EXPECT_EQ(DataFiles().front().extension(), ".jsonl");
 }
 
-TEST_F(DiskBlockCacheTest, WhatTheDiskHasToBeAskedForIsNotToBeHadAtOnce) {
-  const ObjectId object = MakeObject("a", 4 * kBlock);
-  Put(object, 1);
-  Reopen();
-  std::vector<std::byte> out(10);
-  EXPECT_FALSE(cache_->GetAtOnce(object, 1, 100, out)) << "its file is not open";
-  EXPECT_EQ(metrics_.Get(Metric::kCacheMisses), 0U);
-  EXPECT_TRUE(cache_->Get(object, 1, 100, out));
-  EXPECT_TRUE(cache_->GetAtOnce(object, 1, 100, out));
-  EXPECT_FALSE(cache_->GetAtOnce(object, 2, 100, out));
-}
-
 TEST_F(DiskBlockCacheTest, DamageIsFoundAtTheFirstUseAfterARestart) {
   const ObjectId object = MakeObject("a", 4 * kBlock);
   for (const uint64_t index : {0U, 1U, 2U}) Put(object, index);

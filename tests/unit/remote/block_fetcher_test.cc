@@ -216,9 +216,6 @@ TEST_F(BlockFetcherTest, CacheIsFilledAndSparesTheStore) {
   Start(&cache);
   store_.Fail(ErrorCode::kUnavailable);
   EXPECT_EQ(Read({100, 3 * kBlock}, {.may_block = false}), "ok");
-  cache.SetOnDisk(true);
-  EXPECT_EQ(Read({100, 3 * kBlock}, {.may_block = false}), "would block");
-  EXPECT_EQ(Read({100, 3 * kBlock}), "ok");
   EXPECT_EQ(ReadBlock(4), "unavailable");
 }
 
