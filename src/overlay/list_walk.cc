@@ -39,7 +39,7 @@ Result<bool> ListWalk::Ask(const Layer& layer) {
   const Placement placement = layer.Place(path_);
   if (placement == Placement::kElsewhere) return true;
   if (placement == Placement::kAbove) {
-    parts_.push_back({&layer, NameTowards(layer, path_), FileState::kFresh, "", true});
+    parts_.push_back({&layer, NameTowards(layer, path_), FileState::kFresh, "", true, lacked_for_});
     return true;
   }
   if (first_asked_ == nullptr) first_asked_ = &layer;
@@ -51,7 +51,10 @@ Result<bool> ListWalk::Ask(const Layer& layer) {
 
 Result<bool> ListWalk::OnFailure(const Layer& layer, const Error& error) {
   switch (Classify(error.code)) {
-    case FailureKind::kAbsent: outages_.Answered(layer.index()); return true;
+    case FailureKind::kAbsent:
+      outages_.Answered(layer.index());
+      lacked_for_ = std::min(lacked_for_, layer.source().AbsenceTtl(layer.Inner(path_)));
+      return true;
     case FailureKind::kHidesLater: hidden_ = error; return false;
     case FailureKind::kFinal: return error;
     case FailureKind::kOutage: break;
@@ -66,7 +69,7 @@ Result<bool> ListWalk::OnFailure(const Layer& layer, const Error& error) {
 void ListWalk::Add(const Layer& layer, ListingPtr listing) {
   const bool complete = !listing->terms().degraded;
   if (complete) outages_.Answered(layer.index());
-  ListedPart part{&layer, std::move(listing), FileState::kFresh, "", false};
+  ListedPart part{&layer, std::move(listing), FileState::kFresh, "", false, lacked_for_};
   if (!outage_.empty()) {
     part.state = FileState::kDegraded;
     part.reason = outage_;

@@ -36,7 +36,8 @@ class ListWalk {
   const CallContext& context_;
   std::vector<ListedPart> parts_;
   const Layer* first_asked_ = nullptr;
-  std::string outage_;  // The first layer that could not list, and why; empty: there is none.
+  Duration lacked_for_ = Duration::max();  // How long the layers asked so far that lack the directory still lack it.
+  std::string outage_;                     // The first layer that could not list, and why; empty: there is none.
   std::optional<Error> first_outage_;
   std::optional<Error> hidden_;  // The layer that has a file where the directory should be.
 };

@@ -23,7 +23,7 @@ UnionListing::UnionListing(std::vector<ListedPart> parts, ListingTerms terms)
 // As long as the shortest-lived part.
 Duration UnionListing::ttl() const {
   Duration ttl = terms().degraded ? kOutageTtl : Duration::max();
-  for (const ListedPart& part : parts_) ttl = std::min(ttl, part.listing->ttl());
+  for (const ListedPart& part : parts_) ttl = std::min({ttl, part.listing->ttl(), part.holds});
   return ttl;
 }
 
@@ -47,6 +47,7 @@ Entry UnionListing::EntryAt(size_t index) const {
     if (entry.readable) entry.reason = part.reason;
   }
   // An earlier layer may gain the name.
+  entry.ttl = std::min(entry.ttl, part.holds);
   for (size_t i = 0; i < name.part; ++i) entry.ttl = std::min(entry.ttl, parts_[i].listing->ttl());
   if (terms().degraded) entry.ttl = Duration::zero();
   return entry;

@@ -20,6 +20,7 @@ struct ListedPart {
   FileState state;     // Of the entries that the source itself calls fresh.
   std::string reason;  // Of that state.
   bool made;           // By the configuration, so in the overlay's terms already.
+  Duration holds;      // At most: an earlier layer lacks the directory, and may have it then.
 };
 
 // Constant after construction. The layers outlive it.

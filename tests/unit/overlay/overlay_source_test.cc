@@ -195,6 +195,13 @@ TEST(Overlay, WhatALaterLayerHasHoldsAsLongAsTheEarlierOnesLackIt) {
   EXPECT_EQ(overlay.Lookup("d/f")->ttl, std::chrono::seconds(9));
 }
 
+TEST(Overlay, WhatALaterLayerListsHoldsAsLongAsTheEarlierOnesLackTheDirectory) {
+  TestOverlay overlay({"", ""});
+  overlay[0].SetAbsenceTtl(std::chrono::seconds(5));
+  overlay[1].AddFile("d/f", "1");
+  EXPECT_EQ((*overlay->List("d", {}))->EntryAt(0).ttl, std::chrono::seconds(5));
+}
+
 TEST(Overlay, AListingHoldsAsLongAsTheShortestLivedOfItsParts) {
   TestOverlay overlay({"", ""});
   for (size_t layer : {0U, 1U}) overlay[layer].AddDirectory("d");
