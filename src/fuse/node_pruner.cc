@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -94,12 +95,15 @@ void NodePruner::Work() {
       for (const InodeTable::Dentry& dentry : inodes_.NotFresh()) Expire(dentry);
     }
     const size_t nodes = inodes_.size();
+    if (nodes <= options_.max_nodes || nodes <= futile_below_) continue;
     // A tenth below, so that the next walk does not start at the limit.
-    if (nodes > options_.max_nodes) Prune(nodes - options_.max_nodes + options_.max_nodes / 10);
+    Prune(nodes - options_.max_nodes + options_.max_nodes / 10);
+    futile_below_ = by_names_ && inodes_.size() >= nodes ? nodes + options_.max_nodes / 10 : 0;
   }
 }
 
 void NodePruner::Prune(size_t count) {
+  std::optional<std::set<std::string>> mounts;
   for (size_t told = 0; told < count && !stopping();) {
     const Candidates candidates = inodes_.TakeOldest(std::min(kBatch, count - told));
     if (candidates.empty()) return;
@@ -108,7 +112,9 @@ void NodePruner::Prune(size_t count) {
       log::Debug("the kernel cannot prune nodes: names are invalidated instead");
       by_names_ = true;
     }
-    if (by_names_) PruneNames(candidates);
+    if (!by_names_) continue;
+    if (!mounts) mounts = MountsWithin(options_.device);
+    PruneNames(candidates, *mounts);
   }
 }
 
@@ -122,8 +128,7 @@ bool NodePruner::PruneNodes(const Candidates& candidates) {
   return ::write(fuse_session_fd(session_), &message, size) >= 0 || errno != EINVAL;
 }
 
-void NodePruner::PruneNames(const Candidates& candidates) {
-  const std::set<std::string> mounts = MountsWithin(options_.device);
+void NodePruner::PruneNames(const Candidates& candidates, const std::set<std::string>& mounts) {
   for (const InodeTable::Candidate& candidate : candidates) {
     if (stopping()) return;
     if (candidate.is_idle_file && !mounts.contains(candidate.path)) Invalidate(candidate.dentry);

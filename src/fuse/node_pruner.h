@@ -15,6 +15,7 @@
 #include <fuse_lowlevel.h>
 
 #include <cstddef>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -51,7 +52,7 @@ class NodePruner {
   void Work() S3OVERLAY_EXCLUDES(mu_);
   void Prune(size_t count) S3OVERLAY_EXCLUDES(mu_);
   bool PruneNodes(const Candidates& candidates);
-  void PruneNames(const Candidates& candidates) S3OVERLAY_EXCLUDES(mu_);
+  void PruneNames(const Candidates& candidates, const std::set<std::string>& mounts) S3OVERLAY_EXCLUDES(mu_);
   void Expire(const InodeTable::Dentry& dentry);
   void Invalidate(const InodeTable::Dentry& dentry);
   bool stopping() S3OVERLAY_EXCLUDES(mu_);
@@ -59,7 +60,8 @@ class NodePruner {
   fuse_session* const session_;
   InodeTable& inodes_;
   const NodePrunerOptions options_;
-  bool by_names_;  // Of the thread alone.
+  bool by_names_;            // Of the thread alone, as the next.
+  size_t futile_below_ = 0;  // Of so many nodes none could be pruned by its name: they are directories, or in use.
 
   Mutex mu_;
   CondVar wake_;
