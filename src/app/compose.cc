@@ -13,12 +13,17 @@
 namespace s3overlay {
 namespace {
 
+constexpr uint64_t kRoomBesideBlock = uint64_t{64} << 10;
 constexpr int kRetries = 5;
 constexpr int kRetriesBeforeFallback = 2;
 
 // Of the memory, for blocks on their way to the cache. A network is faster than many disks: with less, what a fast
 // reader fetches is not kept, and an object that is read again and again never becomes complete.
-uint64_t WriteQueueBytes(const MountConfig& config) { return config.cache.enabled ? config.memory_limit / 4 : 0; }
+// One block fits always, or nothing would ever be cached.
+uint64_t WriteQueueBytes(const MountConfig& config) {
+  if (!config.cache.enabled) return 0;
+  return std::max(config.memory_limit / 4, config.cache.block_size + kRoomBesideBlock);
+}
 
 bool IsAtOrAbove(const std::string& upper, const std::string& path) {
   return upper.empty() || path == upper || path.starts_with(upper + "/");
