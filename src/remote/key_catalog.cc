@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kPageKeys = 1000;  // S3's own limit.
 constexpr int kProbeKeys = 16;   // More decide more names at once, and cost the store more.
+constexpr Duration kShortestPause = std::chrono::seconds(10);  // Before a listing is gone on with.
 constexpr Duration kSizeHolds = std::chrono::minutes(10);
 
 // Nothing is wrong with the question or the answers; there was only no time, or no store, to go on.
@@ -42,7 +43,9 @@ KeyCatalog::KeyCatalog(KeyCatalogOptions options, ObjectStore& store, const Cloc
       finds_(clock),
       pages_(clock),
       listings_(clock),
-      unfinished_({.longest_pause = options_.metadata_ttl, .max_bytes = options_.max_cached_bytes}, clock),
+      unfinished_(
+          {.longest_pause = std::max(options_.metadata_ttl, kShortestPause), .max_bytes = options_.max_cached_bytes},
+          clock),
       pool_({.name = "lookup", .threads = options_.threads, .queue_limit = 256}) {}
 
 Result<CatalogEntry> KeyCatalog::Find(std::string_view path, const CallContext& context) {

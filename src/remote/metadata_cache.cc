@@ -88,6 +88,8 @@ void MetadataCache::RememberNames(std::string_view directory, std::shared_ptr<co
   MutexLock lock(mu_);
   Record& record = Make(directory);
   Names& place = names->complete ? record.complete : record.page;
+  if (place.names && place.names->learned_at > names->learned_at) return;  // Asked for before it, and came after it.
+  if (names->complete && record.page.names && record.page.names->learned_at <= names->learned_at) record.page = {};
   place = {.names = std::move(names), .sequence = ++sequence_};
   Weigh(record);
 }

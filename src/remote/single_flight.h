@@ -40,9 +40,9 @@ class SingleFlight {
       S3OVERLAY_EXCLUDES(mu_) {
     while (true) {
       MutexLock lock(mu_);
-      auto [at, is_leader] = flights_.try_emplace(key);
+      auto fresh = std::make_shared<Flight>();
+      auto [at, is_leader] = flights_.try_emplace(key, std::move(fresh));
       if (is_leader) {
-        at->second = std::make_shared<Flight>();
         lock.Unlock();
         Result<T> answer = AskOrLand(key, ask);
         lock.Lock();

@@ -304,6 +304,21 @@ TEST_F(KeyCatalogTest, ListingThatIsLeftForTheLifeOfAnAnswerBeginsAnew) {
   EXPECT_EQ(List(""), "a b c d ");
 }
 
+TEST_F(KeyCatalogTest, ListingThatComesLateDoesNotReplaceWhatWasAskedAfterIt) {
+  Put("b");
+  store_.CloseGate(Call::kList);
+  std::thread slow([&] { EXPECT_EQ(List(""), "b "); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kList));
+  clock_.Advance(seconds(1));
+  std::thread quick([&] { EXPECT_EQ(Find("b"), "file"); });
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kList, 2));
+  store_.OpenGate(Call::kList);
+  slow.join();
+  quick.join();
+  clock_.Advance(seconds(59) + std::chrono::milliseconds(500));
+  EXPECT_EQ(Find("b", false), "file") << "asked a second after the listing was";
+}
+
 TEST_F(KeyCatalogTest, PageDoesNotReplaceAListing) {
   store_.SetPageLimit(2);
   for (const char* path : {"b", "c", "d"}) Put(path);
