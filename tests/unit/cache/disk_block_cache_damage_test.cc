@@ -257,6 +257,7 @@ TEST_F(DiskBlockCacheDamageTest, VerifyRepairsACompleteFile) {
 
 // Short of descriptors it has looked at nothing, and that is no reason to throw anything away.
 TEST_F(DiskBlockCacheDamageTest, VerifyThrowsNothingAwayThatItCouldNotOpen) {
+  if (S3OVERLAY_SANITIZED) GTEST_SKIP() << "UBSan itself needs descriptors, to look at memory by a pipe";
   const ObjectId object = MakeObject("a", 4 * kBlock);
   PutAll(object);
   Reopen();
