@@ -43,8 +43,8 @@ constexpr bool kSanitized = false;
 #endif
 
 constexpr int kDefaultSeconds = kSanitized ? 20 : 120;
-constexpr int kReaderThreads = kSanitized ? 3 : 5;
-constexpr int kReaderProcesses = kSanitized ? 1 : 2;
+constexpr int kReaderThreads = kSanitized ? 2 : 4;
+constexpr int kReaderProcesses = kSanitized ? 2 : 3;
 
 uint64_t NumberFromEnvironment(const char* name, uint64_t otherwise) {
   const char* const text = std::getenv(name);
@@ -162,8 +162,8 @@ void RandomRun::PrintTally(double seconds_taken) const {
 }
 
 void RandomRun::StartReaders() {
-  setting_ = std::make_unique<ReaderSetting>(
-      ReaderSetting{.mountpoint = sandbox().mountpoint(), .plan = plan_, .judge = *judge_, .findings = findings_});
+  setting_ = std::make_unique<ReaderSetting>(ReaderSetting{
+      .mountpoint = sandbox().mountpoint(), .plan = plan_, .judge = *judge_, .findings = findings_, .may_map = false});
   for (int i = 0; i < kReaderProcesses; ++i) {
     const std::vector<std::string> argv = {S3OVERLAY_RANDOM_READER, sandbox().mountpoint(), std::to_string(seed_),
                                            std::to_string(random_()), std::to_string(seconds_)};

@@ -44,6 +44,7 @@ void Reader::Step() {
   const uint64_t dice = Below(100);
   if (files_.empty() || dice < 24) return Open();
   if (dice < 74) return Read();
+  if (dice < 87 && !setting_.may_map) return Read();
   if (dice < 81) return Map();
   if (dice < 87) return ReadMapping();
   if (dice < 90) return Status();
@@ -142,7 +143,7 @@ void Reader::Read() {
 // False where it failed, honestly or not.
 bool Reader::ReadOnce(OpenFile& file) {
   Range range = NextRange(file);
-  auto way = static_cast<ReadWay>(Below(kReadWays));
+  auto way = static_cast<ReadWay>(Below(setting_.may_map ? kReadWays : kReadWaysWithoutMap));
   if (file.is_direct) {
     range = {range.offset / kPage * kPage, (range.size + kPage - 1) / kPage * kPage};
     way = ReadWay::kPread;

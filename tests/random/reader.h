@@ -25,6 +25,9 @@ struct ReaderSetting {
   const FilePlan& plan;
   const Judge& judge;
   Findings& findings;
+  // Not in the process of the proxy: the kernel may hold a process's memory map while a page is read for it the second
+  // time, and the proxy cannot bring that page when it needs the map itself.
+  bool may_map = true;
 };
 
 // Of one thread.

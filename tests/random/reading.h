@@ -16,6 +16,7 @@ namespace s3overlay::testing {
 
 enum class ReadWay { kPread, kRead, kReadv, kSendfile, kSplice, kMmapShared, kMmapPrivate };
 inline constexpr int kReadWays = 7;
+inline constexpr int kReadWaysWithoutMap = 5;  // The first ones.
 
 std::string_view NameOf(ReadWay way);
 
