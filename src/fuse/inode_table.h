@@ -116,7 +116,7 @@ class InodeTable {
   // out again.
   std::vector<Candidate> TakeOldest(size_t count) S3OVERLAY_EXCLUDES(mu_);
 
-  // Names whose latest answer was degraded or stale. No directories: the kernel would take off what is mounted below.
+  // Names of files whose latest answer was degraded or stale.
   std::vector<Dentry> NotFresh() const S3OVERLAY_EXCLUDES(mu_);
 
  private:

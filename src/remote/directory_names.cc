@@ -25,22 +25,23 @@ NamesBuilder::NamesBuilder(std::string directory_prefix, TimePoint learned_at, M
     : prefix_(std::move(directory_prefix)), learned_at_(learned_at), metrics_(metrics) {}
 
 Result<void> NamesBuilder::Add(const ListPage& page) {
+  const bool had_names = exists_;
   const std::string passed_before = passed_;
   for (const ObjectMetadata& object : page.objects) S3OVERLAY_RETURN_IF_ERROR(AddObject(object));
   for (const std::string& prefix : page.common_prefixes) S3OVERLAY_RETURN_IF_ERROR(AddPrefix(prefix));
-  S3OVERLAY_RETURN_IF_ERROR(CheckProgress(page, passed_before));
+  S3OVERLAY_RETURN_IF_ERROR(CheckProgress(page, had_names, passed_before));
   complete_ = !page.truncated;
   ++pages_;
   return {};
 }
 
-Result<void> NamesBuilder::CheckProgress(const ListPage& page, const std::string& passed_before) {
+Result<void> NamesBuilder::CheckProgress(const ListPage& page, bool had_names, const std::string& passed_before) {
   if (listing_.size() > kMostNames) {
     return Error{ErrorCode::kBadResponse,
                  fmt::format("\"{}\" has more than {} names: too many for one directory", prefix_, kMostNames)};
   }
   const bool has_names = !page.objects.empty() || !page.common_prefixes.empty();
-  if (page.truncated && has_names && ++pages_with_names_ > 1 && passed_ == passed_before) {
+  if (page.truncated && had_names && has_names && passed_ == passed_before) {
     return Error{ErrorCode::kBadResponse, fmt::format("the listing of \"{}\" does not go on", prefix_)};
   }
   return {};

@@ -50,7 +50,7 @@ class NamesBuilder {
   DirectoryNames Build();
 
  private:
-  Result<void> CheckProgress(const ListPage& page, const std::string& passed_before);
+  Result<void> CheckProgress(const ListPage& page, bool had_names, const std::string& passed_before);
   Result<void> AddObject(const ObjectMetadata& object);
   Result<void> AddPrefix(const std::string& common_prefix);
   Result<std::string_view> NameIn(std::string_view key);
@@ -61,7 +61,6 @@ class NamesBuilder {
   Metrics& metrics_;
   CatalogListing::Builder listing_;
   int pages_ = 0;
-  int pages_with_names_ = 0;
   bool exists_ = false;
   bool complete_ = false;
   std::string passed_;
