@@ -10,11 +10,11 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "s3overlay/file_source.h"
 #include "s3overlay/object_store.h"
 #include "s3overlay/result.h"
+#include "s3overlay/shared_bytes.h"
 
 namespace s3overlay {
 
@@ -60,9 +60,8 @@ class BlockCache {
   // Whether Get would probably find the block; no I/O.
   virtual bool Contains(const ObjectId& object, uint64_t index) const = 0;
 
-  // Keeps a whole block. May drop it (queue full, limit, disk error); returns at once, the write happens later. The
-  // buffer is shared and must not change.
-  virtual void Put(const ObjectId& object, uint64_t index, std::shared_ptr<const std::vector<std::byte>> block) = 0;
+  // Keeps a whole block. May drop it (queue full, limit, disk error); returns at once, the write happens later.
+  virtual void Put(const ObjectId& object, uint64_t index, SharedBytes block) = 0;
 
   virtual CacheShare GetShare(const ObjectId& object) const = 0;
 

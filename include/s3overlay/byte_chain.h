@@ -6,39 +6,35 @@
 
 #include <cstddef>
 #include <cstring>
-#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include "s3overlay/shared_bytes.h"
 
 namespace s3overlay {
 
 // A value. Each piece is kept alive by its owner, and does not change.
 class ByteChain {
  public:
-  struct Piece {
-    std::span<const std::byte> bytes;
-    std::shared_ptr<const void> owner;
-  };
-
-  void Append(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
-    size_ += bytes.size();
-    pieces_.push_back({bytes, std::move(owner)});
+  void Append(SharedBytes piece) {
+    size_ += piece.size();
+    pieces_.push_back(std::move(piece));
   }
 
   size_t size() const { return size_; }
-  const std::vector<Piece>& pieces() const { return pieces_; }
+  const std::vector<SharedBytes>& pieces() const { return pieces_; }
 
   // `out` has room for all of it.
   void CopyTo(std::span<std::byte> out) const {
-    for (const Piece& piece : pieces_) {
+    for (const SharedBytes& piece : pieces_) {
       std::memcpy(out.data(), piece.bytes.data(), piece.bytes.size());
       out = out.subspan(piece.bytes.size());
     }
   }
 
  private:
-  std::vector<Piece> pieces_;
+  std::vector<SharedBytes> pieces_;
   size_t size_ = 0;
 };
 

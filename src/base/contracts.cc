@@ -40,7 +40,7 @@ Result<ByteChain> OpenFile::Borrow(uint64_t offset, size_t size, const CallConte
   Result<size_t> got = Read(offset, *buffer, context);
   if (!got) return got.error();
   ByteChain chain;
-  if (*got > 0) chain.Append(std::span(*buffer).first(*got), buffer);
+  if (*got > 0) chain.Append({std::span(*buffer).first(*got), buffer});
   return chain;
 }
 

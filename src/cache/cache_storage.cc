@@ -62,7 +62,7 @@ void CacheStorage::Write(const BlockWrite& write) {
 }
 
 bool CacheStorage::WriteNow(const BlockWrite& write) {
-  const uint64_t needed = RoundUpToPage(write.block->size()) + kWriteOverhead;
+  const uint64_t needed = RoundUpToPage(write.block.size()) + kWriteOverhead;
   const bool creates = table_.Find(NameOf(write.object)) == nullptr;
   if (!guard_.CanEverHold(needed) || (IsDueToLook(creates) && !EnsureAlive())) return false;
   if (!MakeRoom(needed, creates ? 1 : 0)) return false;
@@ -70,16 +70,16 @@ bool CacheStorage::WriteNow(const BlockWrite& write) {
   if (object == nullptr || !table_.MayWrite(object, write.index)) return false;
   const std::shared_ptr<DataFile> file = OpenToChange(object);
   if (file == nullptr) return false;
-  auto written = file->Write(object->blocks.RangeOf(write.index).offset, *write.block);
+  auto written = file->Write(object->blocks.RangeOf(write.index).offset, write.block.bytes);
   Measure(object, *file);
   if (!written) {
     faults_.Note(written.error());
     return false;
   }
-  table_.AddBlock(object, write.index, Hash64(*write.block));
+  table_.AddBlock(object, write.index, Hash64(write.block.bytes));
   dirty_[object->serial].object = object;
   dirty_[object->serial].extents.insert(object->blocks.ExtentOf(write.index));
-  written_since_commit_ += write.block->size();
+  written_since_commit_ += write.block.size();
   on_full_(object);
   return true;
 }

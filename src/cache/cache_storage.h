@@ -39,7 +39,7 @@ struct CacheStorageOptions {
 struct BlockWrite {
   ObjectId object;
   uint64_t index = 0;
-  std::shared_ptr<const std::vector<std::byte>> block;
+  SharedBytes block;
 };
 
 // Of one thread after Start, but for the getters of statistics.

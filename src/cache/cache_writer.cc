@@ -18,7 +18,7 @@ namespace {
 // take many times the memory that the queue may have.
 constexpr uint64_t kWriteOverhead = 1024;
 
-uint64_t BytesOf(const BlockWrite& write) { return write.block->size() + kWriteOverhead; }
+uint64_t BytesOf(const BlockWrite& write) { return write.block.size() + kWriteOverhead; }
 
 uint64_t BytesOf(const std::variant<BlockWrite, CacheWriter::Command>& task) {
   const auto* write = std::get_if<BlockWrite>(&task);

@@ -95,10 +95,10 @@ bool DiskBlockCache::Contains(const ObjectId& object, uint64_t index) const {
   return table_.Has(NameOf(object), index);
 }
 
-void DiskBlockCache::Put(const ObjectId& object, uint64_t index, std::shared_ptr<const std::vector<std::byte>> block) {
+void DiskBlockCache::Put(const ObjectId& object, uint64_t index, SharedBytes block) {
   const uint64_t expected = BlockRange(index, options_.block_size, object.size).size;
-  const bool fits = block != nullptr && expected != 0 && block->size() == expected &&
-                    index < BlockCount(object.size, options_.block_size);
+  const bool fits =
+      block && expected != 0 && block.size() == expected && index < BlockCount(object.size, options_.block_size);
   if (fits && table_.Has(NameOf(object), index)) return;
   if (!fits || !writer_->TryPush({.object = object, .index = index, .block = std::move(block)})) {
     metrics_.Add(Metric::kCacheDroppedWrites);

@@ -69,7 +69,7 @@ class DiskBlockCache final : public BlockCache {
   uint64_t block_size() const override { return options_.block_size; }
   bool Get(const ObjectId& object, uint64_t index, uint64_t offset_in_block, std::span<std::byte> out) override;
   bool Contains(const ObjectId& object, uint64_t index) const override;
-  void Put(const ObjectId& object, uint64_t index, std::shared_ptr<const std::vector<std::byte>> block) override;
+  void Put(const ObjectId& object, uint64_t index, SharedBytes block) override;
   // Complete: every block is there. An empty object always is.
   CacheShare GetShare(const ObjectId& object) const override;
   std::shared_ptr<BackingFile> OpenComplete(const ObjectId& object) override;

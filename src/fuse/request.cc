@@ -28,7 +28,7 @@ bool Request::ReplyData(std::span<const std::byte> bytes) {
 bool Request::ReplyData(const ByteChain& chain) {
   std::vector<iovec> pieces;
   pieces.reserve(chain.pieces().size());
-  for (const ByteChain::Piece& piece : chain.pieces()) {
+  for (const SharedBytes& piece : chain.pieces()) {
     pieces.push_back({const_cast<std::byte*>(piece.bytes.data()), piece.bytes.size()});
   }
   return fuse_reply_iov(Take(), pieces.data(), static_cast<int>(pieces.size())) == 0;

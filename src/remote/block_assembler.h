@@ -6,23 +6,23 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "remote/block_buffers.h"
-#include "remote/block_memory.h"
 #include "s3overlay/byte_range.h"
 #include "s3overlay/result.h"
+#include "s3overlay/shared_bytes.h"
 
 namespace s3overlay {
 
 // Not thread-safe.
 class BlockAssembler {
  public:
-  using OnBlock = std::function<void(uint64_t index, BlockPtr block)>;
+  using OnBlock = std::function<void(uint64_t index, SharedBytes block)>;
 
   // `range` starts at a block's start and ends at a block's or the file's end.
   BlockAssembler(ByteRange range, uint64_t block_size, BlockBuffers& buffers, OnBlock on_block)
@@ -47,12 +47,13 @@ class BlockAssembler {
  private:
   size_t Take(std::span<const std::byte> bytes) {
     const uint64_t index = position_ / block_size_;
+    const uint64_t begin = std::max(index * block_size_, range_.offset);
     const uint64_t end = std::min((index + 1) * block_size_, range_.end());
-    if (!block_) block_ = buffers_.Take(end - position_);
+    if (!block_) block_ = buffers_.Take(end - begin);
     const size_t taken = std::min<uint64_t>(bytes.size(), end - position_);
-    block_->insert(block_->end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(taken));
+    std::memcpy(block_.get() + (position_ - begin), bytes.data(), taken);
     position_ += taken;
-    if (position_ == end) on_block_(index, std::exchange(block_, nullptr));
+    if (position_ == end) on_block_(index, {{block_.get(), end - begin}, std::exchange(block_, nullptr)});
     return taken;
   }
 
@@ -61,7 +62,7 @@ class BlockAssembler {
   BlockBuffers& buffers_;
   const OnBlock on_block_;
   uint64_t position_;
-  std::shared_ptr<std::vector<std::byte>> block_;
+  std::shared_ptr<std::byte[]> block_;  // Filled up to the position.
 };
 
 }  // namespace s3overlay

@@ -72,7 +72,7 @@ Result<ByteChain> BlockFetcher::Read(const PinnedObjectPtr& object, ByteRange ra
   std::vector<Near> near = TakeWhatIsNear(object, range);
   std::vector<uint64_t> missing;
   for (const Near& piece : near) {
-    if (piece.owner == nullptr) missing.push_back(piece.index);
+    if (!piece.bytes) missing.push_back(piece.index);
   }
   if (!missing.empty()) {
     if (!context.may_block) return would_block;
@@ -84,12 +84,11 @@ Result<ByteChain> BlockFetcher::Read(const PinnedObjectPtr& object, ByteRange ra
       Near& piece = near[awaited.index - near.front().index];
       auto block = Await(object, std::move(awaited), context);
       if (!block) return block.error();
-      piece.bytes = std::span(**block).subspan(piece.wanted.offset, piece.wanted.size);
-      piece.owner = *std::move(block);
+      piece.bytes = block->Subspan(piece.wanted.offset, piece.wanted.size);
     }
   }
   ByteChain chain;
-  for (Near& piece : near) chain.Append(piece.bytes, std::move(piece.owner));
+  for (Near& piece : near) chain.Append(std::move(piece.bytes));
   return chain;
 }
 
@@ -110,11 +109,10 @@ std::vector<BlockFetcher::Near> BlockFetcher::TakeWhatIsNear(const PinnedObjectP
   TakeFromMemory(object, range, near);
   if (cache_ == nullptr) return near;
   for (Near& piece : near) {
-    if (piece.owner != nullptr) continue;
-    const auto buffer = buffers_.TakeSized(piece.wanted.size);
-    if (!cache_->Get(object->cache_id, piece.index, piece.wanted.offset, *buffer)) continue;
-    piece.bytes = *buffer;
-    piece.owner = buffer;
+    if (piece.bytes) continue;
+    const auto buffer = buffers_.Take(piece.wanted.size);
+    const std::span bytes(buffer.get(), piece.wanted.size);
+    if (cache_->Get(object->cache_id, piece.index, piece.wanted.offset, bytes)) piece.bytes = {bytes, buffer};
   }
   return near;
 }
@@ -130,10 +128,9 @@ void BlockFetcher::TakeFromMemory(const PinnedObjectPtr& object, ByteRange range
       Near& piece = near.emplace_back();
       piece.index = index;
       piece.wanted = {in_file.offset - index * block_size_, in_file.size};
-      BlockMemory::Taken found = memory_.Take({object, index});
-      if (found.block == nullptr) continue;
-      piece.bytes = std::span(*found.block).subspan(piece.wanted.offset, piece.wanted.size);
-      piece.owner = std::move(found.block);
+      const BlockMemory::Taken found = memory_.Take({object, index});
+      if (!found.block) continue;
+      piece.bytes = found.block.Subspan(piece.wanted.offset, piece.wanted.size);
       unread += found.was_unread ? 1 : 0;
     }
   }
@@ -159,17 +156,17 @@ BlockFetcher::Awaited BlockFetcher::JoinOne(const BlockKey& key) {
   if (taken.was_unread) metrics_.Add(Metric::kPrefetchUsedBlocks);
   if (taken.block) return {.index = key.index, .block = std::move(taken.block), .flight = nullptr};
   const auto found = flights_.find(key);
-  if (found == flights_.end()) return {.index = key.index, .block = nullptr, .flight = nullptr};
+  if (found == flights_.end()) return {.index = key.index, .block = {}, .flight = nullptr};
   BlockFlight& flight = *found->second;
   Part& part = *flight.part;
   const uint64_t front = std::max(part.front.load(), part.blocks.first * block_size_);
   const uint64_t start = key.index * block_size_;
   if (start > front && start - front > options_.own_get_distance)
-    return {.index = key.index, .block = nullptr, .flight = nullptr};
+    return {.index = key.index, .block = {}, .flight = nullptr};
   if (part.is_prefetch() && !flight.wanted) metrics_.Add(Metric::kPrefetchUsedBlocks);
   flight.wanted = true;
   part.wanted = true;
-  return {.index = key.index, .block = nullptr, .flight = found->second};
+  return {.index = key.index, .block = {}, .flight = found->second};
 }
 
 // One part for each run of neighbours that nobody fetches (near enough).
@@ -220,7 +217,7 @@ void BlockFetcher::Enter(const PartPtr& part, uint64_t index) {
   flights_.insert_or_assign(part->KeyOf(index), std::move(flight));
 }
 
-Result<BlockPtr> BlockFetcher::Await(const PinnedObjectPtr& object, Awaited awaited, const CallContext& context) {
+Result<SharedBytes> BlockFetcher::Await(const PinnedObjectPtr& object, Awaited awaited, const CallContext& context) {
   const std::vector<uint64_t> missing{awaited.index};
   while (true) {
     auto block = AwaitOnce(awaited, context);
@@ -233,7 +230,7 @@ Result<BlockPtr> BlockFetcher::Await(const PinnedObjectPtr& object, Awaited awai
   }
 }
 
-Result<BlockPtr> BlockFetcher::AwaitOnce(const Awaited& awaited, const CallContext& context) {
+Result<SharedBytes> BlockFetcher::AwaitOnce(const Awaited& awaited, const CallContext& context) {
   if (awaited.block) return awaited.block;
   if (!awaited.flight) return Error{ErrorCode::kCancelled, "stopping"};
   BlockFlight& flight = *awaited.flight;

@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <memory>
 #include <set>
-#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -30,6 +29,7 @@
 #include "s3overlay/metrics.h"
 #include "s3overlay/mutex.h"
 #include "s3overlay/result.h"
+#include "s3overlay/shared_bytes.h"
 
 namespace s3overlay {
 
@@ -79,7 +79,7 @@ class BlockFetcher {
   // A block that a reader waits for: already here, or in flight.
   struct Awaited {
     uint64_t index = 0;
-    BlockPtr block;
+    SharedBytes block;
     FlightPtr flight;
     bool is_own = false;  // This reader started it.
   };
@@ -87,8 +87,7 @@ class BlockFetcher {
   struct Near {
     uint64_t index = 0;
     ByteRange wanted;  // In the block.
-    std::span<const std::byte> bytes;
-    std::shared_ptr<const void> owner;
+    SharedBytes bytes;
   };
   struct Wish {
     const PinnedObjectPtr& object;
@@ -105,9 +104,9 @@ class BlockFetcher {
   Awaited JoinOne(const BlockKey& key) S3OVERLAY_REQUIRES(mu_);
   std::vector<PartPtr> MakeParts(const Wish& wish, std::vector<Awaited>& awaited) S3OVERLAY_REQUIRES(mu_);
   uint64_t EndOfRun(const PinnedObjectPtr& object, uint64_t last, uint64_t limit) const S3OVERLAY_REQUIRES(mu_);
-  Result<BlockPtr> Await(const PinnedObjectPtr& object, Awaited awaited, const CallContext& context)
+  Result<SharedBytes> Await(const PinnedObjectPtr& object, Awaited awaited, const CallContext& context)
       S3OVERLAY_EXCLUDES(mu_);
-  Result<BlockPtr> AwaitOnce(const Awaited& awaited, const CallContext& context) S3OVERLAY_EXCLUDES(mu_);
+  Result<SharedBytes> AwaitOnce(const Awaited& awaited, const CallContext& context) S3OVERLAY_EXCLUDES(mu_);
 
   // A part's life, on a thread of a pool.
   void Start(const PartPtr& part);
@@ -122,11 +121,11 @@ class BlockFetcher {
   void LandFromCache(Part& part) S3OVERLAY_EXCLUDES(mu_);
   BlockSpan NextRun(const Part& part, uint64_t from) const S3OVERLAY_EXCLUDES(mu_);
   Result<void> GetRun(Part& part, BlockSpan run) S3OVERLAY_EXCLUDES(mu_);
-  bool Land(Part& part, uint64_t index, BlockPtr block) S3OVERLAY_EXCLUDES(mu_);
+  bool Land(Part& part, uint64_t index, SharedBytes block) S3OVERLAY_EXCLUDES(mu_);
   void Finish(const PartPtr& part, const Result<void>& outcome) S3OVERLAY_EXCLUDES(mu_);
 
   void Enter(const PartPtr& part, uint64_t index) S3OVERLAY_REQUIRES(mu_);
-  void LandFlight(const FlightPtr& flight, const BlockPtr& block) S3OVERLAY_REQUIRES(mu_);
+  void LandFlight(const FlightPtr& flight, const SharedBytes& block) S3OVERLAY_REQUIRES(mu_);
   ByteRange BytesOf(const PinnedObject& object, uint64_t index) const;
   ByteRange BytesOf(const PinnedObject& object, BlockSpan run) const;
 

@@ -143,8 +143,10 @@ Result<void> BlockFetcher::ReserveDemand(Part& part) {
 void BlockFetcher::LandFromCache(Part& part) {
   for (uint64_t index = part.blocks.first; index < part.blocks.last; ++index) {
     if (!cache_->Contains(part.object->cache_id, index)) continue;
-    auto block = std::make_shared<std::vector<std::byte>>(BytesOf(*part.object, index).size);
-    if (cache_->Get(part.object->cache_id, index, 0, *block)) Land(part, index, std::move(block));
+    const uint64_t size = BytesOf(*part.object, index).size;
+    const auto buffer = buffers_.Take(size);
+    const std::span bytes(buffer.get(), size);
+    if (cache_->Get(part.object->cache_id, index, 0, bytes)) Land(part, index, {bytes, buffer});
   }
 }
 
@@ -163,7 +165,7 @@ BlockSpan BlockFetcher::NextRun(const Part& part, uint64_t from) const {
 
 Result<void> BlockFetcher::GetRun(Part& part, BlockSpan run) {
   const ByteRange range = BytesOf(*part.object, run);
-  BlockAssembler assembler(range, block_size_, buffers_, [&](uint64_t index, const BlockPtr& block) {
+  BlockAssembler assembler(range, block_size_, buffers_, [&](uint64_t index, const SharedBytes& block) {
     const bool is_news = Land(part, index, block);
     if (is_news && cache_ != nullptr) cache_->Put(part.object->cache_id, index, block);
   });
@@ -182,7 +184,7 @@ Result<void> BlockFetcher::GetRun(Part& part, BlockSpan run) {
 
 // A block has come; true if it is the first time. Its waiters wake, whichever part they wait for: the bytes are the
 // same.
-bool BlockFetcher::Land(Part& part, uint64_t index, BlockPtr block) {
+bool BlockFetcher::Land(Part& part, uint64_t index, SharedBytes block) {
   const BlockKey key = part.KeyOf(index);
   MutexLock lock(mu_);
   const FlightPtr own = part.flights[index - part.blocks.first];
@@ -195,7 +197,7 @@ bool BlockFetcher::Land(Part& part, uint64_t index, BlockPtr block) {
     flights_.erase(found);
   }
   if (part.is_prefetch()) metrics_.Add(Metric::kPrefetchedBlocks);
-  part.reserved -= block->size();
+  part.reserved -= block.size();
   // An unread block's owner is in the ledger: else nobody would disown it, and its share of the memory were lost.
   const bool is_unread = part.is_prefetch() && !wanted && prefetchers_.Has(part.token.get());
   memory_.Keep(key, std::move(block), part.is_prefetch(), is_unread ? part.token.get() : nullptr);
@@ -204,7 +206,7 @@ bool BlockFetcher::Land(Part& part, uint64_t index, BlockPtr block) {
   return is_news;
 }
 
-void BlockFetcher::LandFlight(const FlightPtr& flight, const BlockPtr& block) {
+void BlockFetcher::LandFlight(const FlightPtr& flight, const SharedBytes& block) {
   if (flight->is_over()) return;
   flight->block = block;
   flight->landed.SignalAll();

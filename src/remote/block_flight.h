@@ -28,11 +28,11 @@ struct BlockFlight {
 
   const std::shared_ptr<Part> part;
   CondVar landed;
-  BlockPtr block;              // Set at success.
+  SharedBytes block;           // Set at success.
   std::optional<Error> error;  // Set at failure.
   bool wanted = false;         // Some reader waits or waited for it.
 
-  bool is_over() const { return block != nullptr || error.has_value(); }
+  bool is_over() const { return block || error.has_value(); }
 };
 using FlightPtr = std::shared_ptr<BlockFlight>;
 

@@ -27,8 +27,8 @@ bool BlockMemory::ReservePrefetch(uint64_t bytes) {
 
 void BlockMemory::Release(uint64_t bytes, bool is_prefetch) { (is_prefetch ? prefetch_ : demand_) -= bytes; }
 
-void BlockMemory::Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, const void* unread_of) {
-  Release(block->size(), is_prefetch);
+void BlockMemory::Keep(const BlockKey& key, SharedBytes block, bool is_prefetch, const void* unread_of) {
+  Release(block.size(), is_prefetch);
   if (by_key_.contains(key)) return;
   Node node{.key = key, .block = std::move(block), .unread_of = unread_of, .was_read = unread_of == nullptr};
   Nodes& nodes = ListOf(node);

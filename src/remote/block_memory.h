@@ -10,16 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
-#include <memory>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "remote/pinned_object.h"
+#include "s3overlay/shared_bytes.h"
 
 namespace s3overlay {
-
-using BlockPtr = std::shared_ptr<const std::vector<std::byte>>;
 
 // Not thread-safe: its owner's lock guards it. All sizes are bytes. Counts what is in flight and what is kept; a reader
 // that is copying a block may hold it a moment longer.
@@ -41,13 +38,13 @@ class BlockMemory {
 
   // Keeps a block, whose bytes are reserved; others go where its overhead finds no room. `unread_of`: for whom it was
   // fetched ahead, where nobody has taken it yet; else null.
-  void Keep(const BlockKey& key, BlockPtr block, bool is_prefetch, const void* unread_of);
+  void Keep(const BlockKey& key, SharedBytes block, bool is_prefetch, const void* unread_of);
 
   // What was fetched ahead for this one waits for nobody any more.
   void Disown(const void* owner);
 
   struct Taken {
-    BlockPtr block;           // Null: not here.
+    SharedBytes block;        // None: not here.
     bool was_unread = false;  // This is the first taker of a block fetched ahead.
   };
   Taken Take(const BlockKey& key);
@@ -63,7 +60,7 @@ class BlockMemory {
  private:
   struct Node {
     BlockKey key;
-    BlockPtr block;
+    SharedBytes block;
     const void* unread_of = nullptr;
     bool was_read = false;  // By anybody.
   };
@@ -75,7 +72,7 @@ class BlockMemory {
   void TrimRead();
   void TrimAll();
   Nodes& ListOf(const Node& node) { return node.unread_of != nullptr ? unread_ : read_; }
-  static uint64_t CostOf(const Node& node) { return node.block->size() + kOverhead; }
+  static uint64_t CostOf(const Node& node) { return node.block.size() + kOverhead; }
   uint64_t& CountOf(const Node& node) { return node.unread_of != nullptr ? kept_unread_ : kept_read_; }
 
   const uint64_t limit_;

@@ -117,8 +117,8 @@ TEST_P(BlockCacheContract, VersionsNeverMix) {
 
 TEST_P(BlockCacheContract, ABlockOfTheWrongSizeIsNotKept) {
   const ObjectId object = MakeObject("a", 2 * kBlock);
-  cache_.Put(object, 0, std::make_shared<std::vector<std::byte>>(kBlock - 1, std::byte{1}));
-  cache_.Put(object, 2, std::make_shared<std::vector<std::byte>>(kBlock, std::byte{1}));
+  cache_.Put(object, 0, ShareBytes(std::vector(kBlock - 1, std::byte{1})));
+  cache_.Put(object, 2, ShareBytes(std::vector(kBlock, std::byte{1})));
   subject_->Settle();
   EXPECT_FALSE(cache_.Contains(object, 0));
   EXPECT_FALSE(cache_.Contains(object, 2));
@@ -162,7 +162,7 @@ TEST_P(BlockCacheContract, ManyThreadsNeverReadAWrongByte) {
       std::vector<std::byte> out(kBlock);
       const uint64_t wanted = (index + 7) % 8;
       const bool hit = cache_.Get(object, wanted, 0, out);
-      EXPECT_TRUE(!hit || out == *MakeBlock(object, wanted, kBlock));
+      EXPECT_TRUE(!hit || std::ranges::equal(out, MakeBlock(object, wanted, kBlock).bytes));
       const auto file = cache_.OpenComplete(object);
       EXPECT_TRUE(file == nullptr || file->fd() >= 0);
       if (thread == 0 && round % 20 == 19) cache_.Clear();

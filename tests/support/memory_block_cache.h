@@ -30,23 +30,22 @@ class MemoryBlockCache final : public BlockCache {
 
   bool Get(const ObjectId& object, uint64_t index, uint64_t offset_in_block, std::span<std::byte> out) override {
     MutexLock lock(mu_);
-    const Block block = Find(object, index);
-    const bool hit =
-        block != nullptr && offset_in_block <= block->size() && out.size() <= block->size() - offset_in_block;
+    const SharedBytes block = Find(object, index);
+    const bool hit = block && offset_in_block <= block.size() && out.size() <= block.size() - offset_in_block;
     ++(hit ? stats_.hits : stats_.misses);
-    if (hit) std::copy_n(block->begin() + static_cast<std::ptrdiff_t>(offset_in_block), out.size(), out.begin());
+    if (hit) std::ranges::copy(block.bytes.subspan(offset_in_block, out.size()), out.begin());
     return hit;
   }
 
   bool Contains(const ObjectId& object, uint64_t index) const override {
     MutexLock lock(mu_);
-    return Find(object, index) != nullptr;
+    return static_cast<bool>(Find(object, index));
   }
 
-  void Put(const ObjectId& object, uint64_t index, std::shared_ptr<const std::vector<std::byte>> block) override {
+  void Put(const ObjectId& object, uint64_t index, SharedBytes block) override {
     MutexLock lock(mu_);
     const uint64_t size = BlockRange(index, options_.block_size, object.size).size;
-    if (size == 0 || block->size() != size || size > options_.size_limit || Find(object, index) != nullptr) {
+    if (size == 0 || block.size() != size || size > options_.size_limit || Find(object, index)) {
       ++stats_.dropped_writes;
       return;
     }
@@ -61,7 +60,7 @@ class MemoryBlockCache final : public BlockCache {
     MutexLock lock(mu_);
     CacheShare share;
     for (uint64_t i = 0; i < BlockCount(object.size, options_.block_size); ++i) {
-      if (const Block block = Find(object, i)) share.bytes += block->size();
+      if (const SharedBytes block = Find(object, i)) share.bytes += block.size();
     }
     share.complete = share.bytes == object.size;
     return share;
@@ -73,10 +72,10 @@ class MemoryBlockCache final : public BlockCache {
     UniqueFd fd(::memfd_create("block-cache", MFD_CLOEXEC));
     MutexLock lock(mu_);
     for (uint64_t i = 0; i < BlockCount(object.size, options_.block_size); ++i) {
-      const Block block = Find(object, i);
-      if (block == nullptr) return nullptr;
+      const SharedBytes block = Find(object, i);
+      if (!block) return nullptr;
       const auto offset = static_cast<off_t>(i * options_.block_size);
-      if (::pwrite(fd.get(), block->data(), block->size(), offset) != static_cast<ssize_t>(block->size()))
+      if (::pwrite(fd.get(), block.bytes.data(), block.size(), offset) != static_cast<ssize_t>(block.size()))
         return nullptr;
     }
     return std::make_shared<BackingFile>(std::move(fd));
@@ -108,7 +107,6 @@ class MemoryBlockCache final : public BlockCache {
 
  private:
   using Key = std::pair<std::string, uint64_t>;
-  using Block = std::shared_ptr<const std::vector<std::byte>>;
 
   static std::string Identity(const ObjectId& id) {
     std::string text = id.store + '\n' + id.bucket + '\n' + id.key + '\n' + id.etag + '\n' + id.version_id + '\n' +
@@ -116,13 +114,13 @@ class MemoryBlockCache final : public BlockCache {
     if (!HasStrongEtag(id)) text += '\n' + std::to_string(id.last_modified.time_since_epoch().count());
     return text;
   }
-  Block Find(const ObjectId& object, uint64_t index) const S3OVERLAY_REQUIRES(mu_) {
+  SharedBytes Find(const ObjectId& object, uint64_t index) const S3OVERLAY_REQUIRES(mu_) {
     const auto found = blocks_.find({Identity(object), index});
-    return found == blocks_.end() ? nullptr : found->second;
+    return found == blocks_.end() ? SharedBytes() : found->second;
   }
   void EvictOldest() S3OVERLAY_REQUIRES(mu_) {
     const auto oldest = blocks_.find(order_.front());
-    stats_.bytes -= oldest->second->size();
+    stats_.bytes -= oldest->second.size();
     ++stats_.evictions;
     blocks_.erase(oldest);
     order_.pop_front();
@@ -131,7 +129,7 @@ class MemoryBlockCache final : public BlockCache {
   const MemoryBlockCacheOptions options_;
 
   mutable Mutex mu_;
-  std::map<Key, Block> blocks_ S3OVERLAY_GUARDED_BY(mu_);
+  std::map<Key, SharedBytes> blocks_ S3OVERLAY_GUARDED_BY(mu_);
   std::deque<Key> order_ S3OVERLAY_GUARDED_BY(mu_);
   BlockCacheStats stats_ S3OVERLAY_GUARDED_BY(mu_);
 };

@@ -5,13 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "s3overlay/byte_range.h"
 #include "s3overlay/hash.h"
 #include "s3overlay/object_store.h"
+#include "s3overlay/shared_bytes.h"
 
 namespace s3overlay::testing {
 
@@ -30,9 +30,8 @@ inline std::vector<std::byte> BytesOf(const ObjectId& object, ByteRange range) {
   return bytes;
 }
 
-inline std::shared_ptr<const std::vector<std::byte>> MakeBlock(const ObjectId& object, uint64_t index,
-                                                               uint64_t block_size) {
-  return std::make_shared<const std::vector<std::byte>>(BytesOf(object, BlockRange(index, block_size, object.size)));
+inline SharedBytes MakeBlock(const ObjectId& object, uint64_t index, uint64_t block_size) {
+  return ShareBytes(BytesOf(object, BlockRange(index, block_size, object.size)));
 }
 
 }  // namespace s3overlay::testing

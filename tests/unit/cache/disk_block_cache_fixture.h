@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -52,7 +53,8 @@ class DiskBlockCacheFixture : public ::testing::Test {
   bool Has(const ObjectId& object, uint64_t index) {
     std::vector<std::byte> out(BlockRange(index, kBlock, object.size).size);
     const bool hit = cache_->Get(object, index, 0, out);
-    EXPECT_TRUE(!hit || out == *MakeBlock(object, index, kBlock)) << object.key << " block " << index;
+    EXPECT_TRUE(!hit || std::ranges::equal(out, MakeBlock(object, index, kBlock).bytes))
+        << object.key << " block " << index;
     return hit;
   }
 
@@ -87,8 +89,11 @@ class DiskBlockCacheFixture : public ::testing::Test {
   const testing::TempDir dir_;
   testing::FakeClock clock_;
   Metrics metrics_;
-  DiskBlockCacheOptions options_{
-      .dir = dir_.path(), .size_limit = 64 << 20, .block_size = kBlock, .owner = "/mnt/data", .complete_from = 0};
+  DiskBlockCacheOptions options_{.dir = dir_.path(),
+                                 .size_limit = 64 << 20,
+                                 .block_size = kBlock,
+                                 .owner = "/mnt/data",
+                                 .complete_from = 0};
   std::unique_ptr<DiskBlockCache> cache_;
 };
 

@@ -65,7 +65,7 @@ TEST_F(DiskBlockCacheTest, CompleteMeansThatTheMd5Matches) {
   for (const ObjectId& object : {right, wrong}) {
     for (uint64_t i = 0; i < 3; ++i) {
       const uint64_t size = BlockRange(i, kBlock, object.size).size;
-      cache_->Put(object, i, std::make_shared<std::vector<std::byte>>(size, std::byte{'x'}));
+      cache_->Put(object, i, ShareBytes(std::vector(size, std::byte{'x'})));
     }
   }
   cache_->Flush();

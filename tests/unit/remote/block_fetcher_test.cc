@@ -34,7 +34,7 @@ class CacheWithoutMemory final : public BlockCache {
     if (++asked_ == 2) throw std::bad_alloc();
     return false;
   }
-  void Put(const ObjectId&, uint64_t, std::shared_ptr<const std::vector<std::byte>>) override {}
+  void Put(const ObjectId&, uint64_t, SharedBytes) override {}
   CacheShare GetShare(const ObjectId&) const override { return {}; }
   std::shared_ptr<BackingFile> OpenComplete(const ObjectId&) override { return nullptr; }
   void Clear() override {}

@@ -14,7 +14,7 @@ class BlockMemoryTest : public ::testing::Test {
   bool Keep(uint64_t index, size_t size, const void* owner = nullptr) {
     const bool is_prefetch = owner != nullptr;
     if (!(is_prefetch ? memory_.ReservePrefetch(size) : memory_.ReserveDemand(size))) return false;
-    memory_.Keep({object_, index}, std::make_shared<std::vector<std::byte>>(size), is_prefetch, owner);
+    memory_.Keep({object_, index}, ShareBytes(std::vector<std::byte>(size)), is_prefetch, owner);
     return true;
   }
 
