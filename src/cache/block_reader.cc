@@ -63,10 +63,9 @@ bool BlockReader::Read(BlockPin pin, uint64_t offset_in_block, std::span<std::by
   return *outcome == ReadOutcome::kVerified || (*outcome == ReadOutcome::kRead && still_counts);
 }
 
-std::optional<ReadOutcome> BlockReader::ReadAtOnce(const BlockPin& pin, uint64_t offset_in_block,
-                                                   std::span<std::byte> out) {
-  if (pin.file == nullptr) return std::nullopt;
-  if (pin.checked) {
+std::optional<ReadOutcome> BlockReader::ReadAtOnce(BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out) {
+  if (pin.file == nullptr && !OpenAtOnce(pin)) return std::nullopt;
+  if (pin.checked && pin.range.size > options_.check_always_up_to) {
     const bool read = pin.file->ReadAtOnce(pin.range.offset + offset_in_block, out) && IsUnchanged(pin);
     return read ? std::optional(ReadOutcome::kRead) : std::nullopt;
   }
@@ -78,6 +77,15 @@ std::optional<ReadOutcome> BlockReader::ReadAtOnce(const BlockPin& pin, uint64_t
     std::copy_n(own.begin() + static_cast<std::ptrdiff_t>(offset_in_block), out.size(), out.begin());
   }
   return outcome;
+}
+
+// Small files come in such numbers that most are not open.
+bool BlockReader::OpenAtOnce(BlockPin& pin) {
+  pin.file =
+      DataFile::OpenAtOnce(DataPath(options_.dir, pin.object->name, pin.object->extension), pin.object->identity);
+  if (pin.file == nullptr) return false;
+  table_.KeepOpen(pin.object, pin.file);
+  return true;
 }
 
 // Asked after the bytes were read: what happened before is seen.
@@ -186,7 +194,8 @@ bool BlockReader::Sync(const ObjectPtr& object, DataFile& file) {
 
 Result<std::shared_ptr<DataFile>> BlockReader::OpenFile(const ObjectPtr& object) {
   if (auto file = table_.GetFile(object)) return file;
-  auto opened = DataFile::Open(DataPath(dir_, object->name, object->extension), object->identity, FileUse::kRead);
+  auto opened =
+      DataFile::Open(DataPath(options_.dir, object->name, object->extension), object->identity, FileUse::kRead);
   if (opened) {
     std::shared_ptr<DataFile> file = std::move(*opened);
     table_.KeepOpen(object, file);

@@ -4,8 +4,9 @@
 // in this run, whenever they come from the medium, when a whole object is checked, and for `cache verify`. What it
 // finds damaged leaves the cache.
 //
-// A block that was held to its checksum once is read without only as long as it lies in the kernel's memory and nobody
-// but this cache has changed the file (its ctime says so) and the kernel lost none of our writes.
+// A block that was held to its checksum once is read without (unless it is short) only as long as it lies in the
+// kernel's memory and nobody but this cache has changed the file (its ctime says so) and the kernel lost none of our
+// writes.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cache/disk_waiter.h"
@@ -25,11 +27,16 @@ namespace s3overlay {
 
 class Md5Stream;
 
+struct BlockReaderOptions {
+  std::string dir;
+  uint64_t check_always_up_to = 0;  // See DiskBlockCacheOptions.
+};
+
 // Thread-safe.
 class BlockReader {
  public:
-  BlockReader(std::string dir, ObjectTable& table, DiskWaiter& waiter, FaultLog& faults)
-      : dir_(std::move(dir)), table_(table), waiter_(waiter), faults_(faults) {}
+  BlockReader(BlockReaderOptions options, ObjectTable& table, DiskWaiter& waiter, FaultLog& faults)
+      : options_(std::move(options)), table_(table), waiter_(waiter), faults_(faults) {}
 
   // Copies a part of the block. Gives the pin back. Waits for the disk no longer than the DiskWaiter does.
   [[nodiscard]] bool Read(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);
@@ -42,7 +49,8 @@ class BlockReader {
 
  private:
   // What lies in the kernel's memory; nothing where the disk has to be asked.
-  std::optional<ReadOutcome> ReadAtOnce(const BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out);
+  std::optional<ReadOutcome> ReadAtOnce(BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out);
+  bool OpenAtOnce(BlockPin& pin);
   bool IsUnchanged(const BlockPin& pin);
   bool ReadFromDisk(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);
   ReadOutcome ReadVerified(const BlockPin& pin, std::span<std::byte> whole);
@@ -52,7 +60,7 @@ class BlockReader {
   Result<std::shared_ptr<DataFile>> OpenFile(const ObjectPtr& object);
   bool Sync(const ObjectPtr& object, DataFile& file);
 
-  const std::string dir_;
+  const BlockReaderOptions options_;
   ObjectTable& table_;
   DiskWaiter& waiter_;
   FaultLog& faults_;

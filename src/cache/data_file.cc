@@ -2,10 +2,13 @@
 #include "cache/data_file.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -76,9 +79,13 @@ int64_t ChangeTimeOf(const struct stat& attributes) {
 
 namespace {
 
-bool IsSameFile(int fd, const struct stat& attributes, const FileIdentity& identity) {
+bool IsSameInode(const struct stat& attributes, const FileIdentity& identity) {
   return S_ISREG(attributes.st_mode) && attributes.st_ino == identity.inode &&
-         static_cast<uint64_t>(attributes.st_size) == identity.size && ReadId(fd) == identity.id;
+         static_cast<uint64_t>(attributes.st_size) == identity.size;
+}
+
+bool IsSameFile(int fd, const struct stat& attributes, const FileIdentity& identity) {
+  return IsSameInode(attributes, identity) && ReadId(fd) == identity.id;
 }
 
 }  // namespace
@@ -113,6 +120,19 @@ Result<std::unique_ptr<DataFile>> DataFile::Open(const std::string& path, const 
   std::unique_ptr<DataFile> file(new DataFile(std::move(fd), identity));
   file->writable_ = writable;
   file->was_lent_ = identity.id != 0 && file->WasLent();
+  return file;
+}
+
+std::unique_ptr<DataFile> DataFile::OpenAtOnce(const std::string& path, const FileIdentity& identity) {
+  open_how how{};
+  how.flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  how.resolve = RESOLVE_CACHED;
+  UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+  struct stat attributes{};
+  if (!fd.is_open() || ::fstat(fd.get(), &attributes) != 0 || !IsSameInode(attributes, identity)) return nullptr;
+  TurnOffReadahead(fd.get());
+  std::unique_ptr<DataFile> file(new DataFile(std::move(fd), identity));
+  file->writable_ = false;
   return file;
 }
 

@@ -56,6 +56,11 @@ class DataFile {
   // kNotFound where there is none, kBadResponse where it is not the one that `identity` describes.
   static Result<std::unique_ptr<DataFile>> Open(const std::string& path, const FileIdentity& identity, FileUse use);
 
+  // To read alone, where the kernel knows file and path already; null where the medium would have to be asked, or a
+  // closer look is due. Knows the file by inode and size only: good for blocks that are held to a checksum, or to the
+  // time of the file's last change.
+  static std::unique_ptr<DataFile> OpenAtOnce(const std::string& path, const FileIdentity& identity);
+
   const FileIdentity& identity() const { return identity_; }
   // WasLent() as it was at Open; false of a new one.
   bool was_lent_when_opened() const { return was_lent_; }

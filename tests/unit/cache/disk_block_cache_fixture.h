@@ -93,7 +93,8 @@ class DiskBlockCacheFixture : public ::testing::Test {
                                  .size_limit = 64 << 20,
                                  .block_size = kBlock,
                                  .owner = "/mnt/data",
-                                 .complete_from = 0};
+                                 .complete_from = 0,
+                                 .check_always_up_to = 0};
   std::unique_ptr<DiskBlockCache> cache_;
 };
 
