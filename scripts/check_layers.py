@@ -16,7 +16,7 @@ import tempfile
 
 BASE_CONTRACTS = {
     "byte_chain", "byte_range", "call_context", "clock", "hash", "log", "metrics", "mutex", "redact", "result",
-    "status_source", "thread_pool", "unique_fd",
+    "shared_bytes", "status_source", "thread_pool", "unique_fd"
 }
 
 # room: (contracts beside the base ones, rooms whose headers it may include)

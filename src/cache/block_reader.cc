@@ -65,13 +65,13 @@ bool BlockReader::Read(BlockPin pin, uint64_t offset_in_block, std::span<std::by
 
 std::optional<ReadOutcome> BlockReader::ReadAtOnce(BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out) {
   if (pin.file == nullptr && !OpenAtOnce(pin)) return std::nullopt;
-  if (pin.checked && pin.range.size > options_.check_always_up_to) {
-    const bool read = pin.file->ReadAtOnce(pin.range.offset + offset_in_block, out) && IsUnchanged(pin);
+  if (pin.checked) {
+    const bool read = ReadPagesAtOnce(*pin.file, pin.range.offset + offset_in_block, out) && IsUnchanged(pin);
     return read ? std::optional(ReadOutcome::kRead) : std::nullopt;
   }
   std::vector<std::byte> own(out.size() == pin.range.size ? 0 : pin.range.size);
   const std::span<std::byte> whole = own.empty() ? out : std::span(own);
-  if (!pin.file->ReadAtOnce(pin.range.offset, whole)) return std::nullopt;
+  if (!ReadPagesAtOnce(*pin.file, pin.range.offset, whole)) return std::nullopt;
   const ReadOutcome outcome = Verify(pin, whole);
   if (!own.empty() && outcome == ReadOutcome::kVerified) {
     std::copy_n(own.begin() + static_cast<std::ptrdiff_t>(offset_in_block), out.size(), out.begin());
@@ -79,11 +79,20 @@ std::optional<ReadOutcome> BlockReader::ReadAtOnce(BlockPin& pin, uint64_t offse
   return outcome;
 }
 
-// Small files come in such numbers that most are not open.
+bool BlockReader::ReadPagesAtOnce(const DataFile& file, uint64_t offset, std::span<std::byte> out) {
+  const bool read = file.ReadAtOnce(offset, out);
+  if (read) reads_at_once_ = true;
+  return read;
+}
+
+// Small files come in such numbers that most are not open. Only where it cannot hang: a network file system, or one of
+// FUSE, would be asked. What was checked through an earlier descriptor is checked again: this one has not been told of
+// writes that were lost before.
 bool BlockReader::OpenAtOnce(BlockPin& pin) {
-  pin.file =
-      DataFile::OpenAtOnce(DataPath(options_.dir, pin.object->name, pin.object->extension), pin.object->identity);
+  if (!reads_at_once_ || waiter_.is_overdue()) return false;
+  pin.file = DataFile::OpenAtOnce(DataPath(dir_, pin.object->name, pin.object->extension), pin.object->identity);
   if (pin.file == nullptr) return false;
+  pin.checked = false;
   table_.KeepOpen(pin.object, pin.file);
   return true;
 }
@@ -134,6 +143,7 @@ ReadOutcome BlockReader::ReadWhole(BlockPin& pin, std::span<std::byte> whole) {
 }
 
 ReadOutcome BlockReader::ReadVerified(const BlockPin& pin, std::span<std::byte> whole) {
+  if (ReadPagesAtOnce(*pin.file, pin.range.offset, whole)) return Verify(pin, whole);
   auto read = pin.file->Read(pin.range.offset, whole);
   if (read) return Verify(pin, whole);
   faults_.Note(read.error());
@@ -194,8 +204,7 @@ bool BlockReader::Sync(const ObjectPtr& object, DataFile& file) {
 
 Result<std::shared_ptr<DataFile>> BlockReader::OpenFile(const ObjectPtr& object) {
   if (auto file = table_.GetFile(object)) return file;
-  auto opened =
-      DataFile::Open(DataPath(options_.dir, object->name, object->extension), object->identity, FileUse::kRead);
+  auto opened = DataFile::Open(DataPath(dir_, object->name, object->extension), object->identity, FileUse::kRead);
   if (opened) {
     std::shared_ptr<DataFile> file = std::move(*opened);
     table_.KeepOpen(object, file);

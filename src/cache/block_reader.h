@@ -4,8 +4,8 @@
 // in this run, whenever they come from the medium, when a whole object is checked, and for `cache verify`. What it
 // finds damaged leaves the cache.
 //
-// A block that was held to its checksum once is read without (unless it is short) only as long as it lies in the
-// kernel's memory and nobody but this cache has changed the file (its ctime says so) and the kernel lost none of our
+// A block that was held to its checksum once is read without only as long as its file stays open, it lies in the
+// kernel's memory, nobody but this cache has changed the file (its ctime says so) and the kernel lost none of our
 // writes.
 #pragma once
 
@@ -27,16 +27,11 @@ namespace s3overlay {
 
 class Md5Stream;
 
-struct BlockReaderOptions {
-  std::string dir;
-  uint64_t check_always_up_to = 0;  // See DiskBlockCacheOptions.
-};
-
 // Thread-safe.
 class BlockReader {
  public:
-  BlockReader(BlockReaderOptions options, ObjectTable& table, DiskWaiter& waiter, FaultLog& faults)
-      : options_(std::move(options)), table_(table), waiter_(waiter), faults_(faults) {}
+  BlockReader(std::string dir, ObjectTable& table, DiskWaiter& waiter, FaultLog& faults)
+      : dir_(std::move(dir)), table_(table), waiter_(waiter), faults_(faults) {}
 
   // Copies a part of the block. Gives the pin back. Waits for the disk no longer than the DiskWaiter does.
   [[nodiscard]] bool Read(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);
@@ -50,6 +45,7 @@ class BlockReader {
  private:
   // What lies in the kernel's memory; nothing where the disk has to be asked.
   std::optional<ReadOutcome> ReadAtOnce(BlockPin& pin, uint64_t offset_in_block, std::span<std::byte> out);
+  bool ReadPagesAtOnce(const DataFile& file, uint64_t offset, std::span<std::byte> out);
   bool OpenAtOnce(BlockPin& pin);
   bool IsUnchanged(const BlockPin& pin);
   bool ReadFromDisk(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);
@@ -60,10 +56,11 @@ class BlockReader {
   Result<std::shared_ptr<DataFile>> OpenFile(const ObjectPtr& object);
   bool Sync(const ObjectPtr& object, DataFile& file);
 
-  const BlockReaderOptions options_;
+  const std::string dir_;
   ObjectTable& table_;
   DiskWaiter& waiter_;
   FaultLog& faults_;
+  std::atomic<bool> reads_at_once_{false};  // Some read did: the file system can tell what it has in memory.
 };
 
 }  // namespace s3overlay

@@ -23,6 +23,7 @@
 #include "cache/space_guard.h"
 #include "s3overlay/clock.h"
 #include "s3overlay/metrics.h"
+#include "s3overlay/shared_bytes.h"
 
 namespace s3overlay {
 

@@ -62,7 +62,7 @@ class DataFile {
   static std::unique_ptr<DataFile> OpenAtOnce(const std::string& path, const FileIdentity& identity);
 
   const FileIdentity& identity() const { return identity_; }
-  // WasLent() as it was at Open; false of a new one.
+  // WasLent() as it was at Open; false of a new one, and of one opened at once, where nobody looked.
   bool was_lent_when_opened() const { return was_lent_; }
   bool is_writable() const { return writable_; }
   int fd() const { return fd_.get(); }

@@ -54,7 +54,7 @@ DiskBlockCache::DiskBlockCache(DiskBlockCacheOptions options, const Clock& clock
                table_, clock, metrics, faults_),
       waiter_({.on_overdue =
                    [this] { faults_.Note({.code = ErrorCode::kTimedOut, .message = "the disk does not answer"}); }}),
-      reader_({.dir = options_.dir, .check_always_up_to = options_.check_always_up_to}, table_, waiter_, faults_),
+      reader_(options_.dir, table_, waiter_, faults_),
       checker_({.name = "cache-checker", .threads = 1, .queue_limit = 4096}) {}
 
 Result<void> DiskBlockCache::Start() {

@@ -42,8 +42,6 @@ struct DiskBlockCacheOptions {
   uint64_t max_objects = 1'000'000;            // About 500 bytes of memory each.
   uint64_t complete_from = uint64_t{1} << 20;  // Bytes. Smaller objects are only checked for completeness when
                                                // OpenComplete asks, as each check costs an fdatasync.
-  uint64_t check_always_up_to = 32 << 10;      // Bytes. Blocks that short are held to their checksum at each read: that
-                                               // takes less than to ask whether their file has changed.
   // For a look at a cache that is there: kUnsupported or kSystem, and nothing removed, where another format or a
   // damaged index would mean to start with an empty one.
   bool must_fit = false;

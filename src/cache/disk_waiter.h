@@ -36,6 +36,9 @@ class DiskWaiter {
   // Returns when `task` has run, or when patience has ended.
   [[nodiscard]] Outcome Run(std::function<void()> task);
 
+  // Some task is: the disk is left alone.
+  bool is_overdue() const { return overdue_ > 0; }
+
   void Stop() { pool_.Stop(); }
 
  private:

@@ -47,7 +47,7 @@ class BlockAssembler {
  private:
   size_t Take(std::span<const std::byte> bytes) {
     const uint64_t index = position_ / block_size_;
-    const uint64_t begin = std::max(index * block_size_, range_.offset);
+    const uint64_t begin = index * block_size_;
     const uint64_t end = std::min((index + 1) * block_size_, range_.end());
     if (!block_) block_ = buffers_.Take(end - begin);
     const size_t taken = std::min<uint64_t>(bytes.size(), end - position_);

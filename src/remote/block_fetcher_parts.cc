@@ -3,6 +3,7 @@
 // The parts' side of the fetcher: prefetch, and a part's life on a thread of a pool.
 #include <algorithm>
 #include <exception>
+#include <span>
 #include <utility>
 
 #include "remote/block_assembler.h"

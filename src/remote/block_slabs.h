@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <set>
 #include <vector>
 
@@ -17,10 +18,9 @@ namespace s3overlay {
 // Thread-safe. All blocks have come back when it goes.
 class BlockSlabs {
  public:
-  // Up to `max_spare` blocks wait to be used again; a slab whose blocks are all free beyond those goes back to the
-  // system. So its memory is at most what was taken at one time, and blocks that stay may keep theirs from shrinking.
+  // Up to `max_spare` blocks keep their memory when they come back, to be used again as they are. That of others goes
+  // to the system: so what is resident are the blocks that were taken and those.
   BlockSlabs(size_t block_size, size_t max_spare);
-  ~BlockSlabs();
   BlockSlabs(const BlockSlabs&) = delete;
   BlockSlabs& operator=(const BlockSlabs&) = delete;
 
@@ -33,10 +33,19 @@ class BlockSlabs {
   size_t mapped_bytes() const S3OVERLAY_EXCLUDES(mu_);
 
  private:
+  struct Unmap {
+    size_t bytes = 0;
+    void operator()(std::byte* memory) const;
+  };
+  using Memory = std::unique_ptr<std::byte, Unmap>;
+  using WithRoom = std::set<std::byte*>;
   struct Slab {
-    std::vector<std::byte*> free;
+    Memory memory;
+    std::vector<std::byte*> free;  // With room for all, as giving back must not fail.
+    WithRoom::node_type place;     // For the same reason; in with_room_ while there are free blocks.
   };
 
+  static Memory MapAligned(size_t bytes);
   std::byte* TakeFromSlab() S3OVERLAY_REQUIRES(mu_);
   void AddSlab() S3OVERLAY_REQUIRES(mu_);
   void GiveBackToSlab(std::byte* block) S3OVERLAY_REQUIRES(mu_);
@@ -49,8 +58,7 @@ class BlockSlabs {
   mutable Mutex mu_;
   std::vector<std::byte*> spare_ S3OVERLAY_GUARDED_BY(mu_);  // The last given back is the first used again.
   std::map<std::byte*, Slab> slabs_ S3OVERLAY_GUARDED_BY(mu_);
-  // Those with free blocks; the lowest is used first, so that the others empty.
-  std::set<std::byte*> with_room_ S3OVERLAY_GUARDED_BY(mu_);
+  WithRoom with_room_ S3OVERLAY_GUARDED_BY(mu_);  // Slabs; the lowest is used first, so that the others empty.
 };
 
 }  // namespace s3overlay

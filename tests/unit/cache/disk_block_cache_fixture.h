@@ -89,12 +89,8 @@ class DiskBlockCacheFixture : public ::testing::Test {
   const testing::TempDir dir_;
   testing::FakeClock clock_;
   Metrics metrics_;
-  DiskBlockCacheOptions options_{.dir = dir_.path(),
-                                 .size_limit = 64 << 20,
-                                 .block_size = kBlock,
-                                 .owner = "/mnt/data",
-                                 .complete_from = 0,
-                                 .check_always_up_to = 0};
+  DiskBlockCacheOptions options_{
+      .dir = dir_.path(), .size_limit = 64 << 20, .block_size = kBlock, .owner = "/mnt/data", .complete_from = 0};
   std::unique_ptr<DiskBlockCache> cache_;
 };
 

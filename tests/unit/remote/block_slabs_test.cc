@@ -2,7 +2,9 @@
 #include "remote/block_slabs.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <set>
@@ -61,7 +63,24 @@ TEST(BlockSlabsTest, AFreeSlabGoesBackToTheSystem) {
   EXPECT_EQ(slabs.mapped_bytes(), kHugePage);
 }
 
-// Memory is at most what was taken at one time, whichever blocks stay.
+size_t CountResidentPages(const std::byte* block) {
+  std::vector<unsigned char> pages(kBlock / 4096);
+  EXPECT_EQ(::mincore(const_cast<std::byte*>(block), kBlock, pages.data()), 0);
+  return static_cast<size_t>(std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return page & 1; }));
+}
+
+// One block that stays keeps its slab, and not the memory of the others.
+TEST(BlockSlabsTest, MemoryOfAFreeBlockGoesBackToTheSystem) {
+  BlockSlabs slabs(kBlock, 1);
+  const std::vector<std::byte*> blocks = TakeMany(slabs, kBlocksOfSlab);
+  for (std::byte* block : blocks) std::memset(block, 1, kBlock);
+  for (size_t i = 1; i < blocks.size(); ++i) slabs.GiveBack(blocks[i]);
+  size_t resident = 0;
+  for (const std::byte* block : blocks) resident += CountResidentPages(block);
+  EXPECT_EQ(resident, 2 * kBlock / 4096) << "the one that was taken, and the spare one";
+  slabs.GiveBack(blocks[0]);
+}
+
 TEST(BlockSlabsTest, HolesAreFilledFirst) {
   BlockSlabs slabs(kBlock, 0);
   std::vector<std::byte*> blocks = TakeMany(slabs, 4 * kBlocksOfSlab);
