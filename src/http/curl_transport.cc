@@ -108,7 +108,7 @@ class CurlTransport::Share {
     curl_share_setopt(share_, CURLSHOPT_USERDATA, this);
     curl_share_setopt(share_, CURLSHOPT_LOCKFUNC, &Share::Lock);
     curl_share_setopt(share_, CURLSHOPT_UNLOCKFUNC, &Share::Unlock);
-    curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    // And no names: all connections would go to whichever of a store's addresses was drawn first.
     curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   }
   ~Share() { curl_share_cleanup(share_); }
@@ -175,8 +175,9 @@ class CurlTransport::Handle {
     if (!options.ca_bundle.empty()) Set(CURLOPT_CAINFO, options.ca_bundle.c_str());
     Set(CURLOPT_SHARE, share_.get());
     Set(CURLOPT_NOSIGNAL, 1L);
-    Set(CURLOPT_QUICK_EXIT, 1L);  // Giving up does not wait for a name server that is dead.
-    Set(CURLOPT_PATH_AS_IS, 1L);  // A key may hold "/../".
+    Set(CURLOPT_QUICK_EXIT, 1L);             // Giving up does not wait for a name server that is dead.
+    Set(CURLOPT_DNS_SHUFFLE_ADDRESSES, 1L);  // Stores answer from many; each connection draws its own.
+    Set(CURLOPT_PATH_AS_IS, 1L);             // A key may hold "/../".
     Set(CURLOPT_FOLLOWLOCATION, 0L);
     Set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     Set(CURLOPT_PROTOCOLS_STR, "http,https");

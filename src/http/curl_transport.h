@@ -46,7 +46,7 @@ class CurlTransport final : public HttpTransport {
       S3OVERLAY_EXCLUDES(mu_);
 
  private:
-  class Share;   // Names and TLS sessions that all handles know.
+  class Share;   // TLS sessions, which all handles know.
   class Handle;  // One transfer at a time, and the connections it left open.
 
   std::unique_ptr<Handle> TakeHandle() S3OVERLAY_EXCLUDES(mu_);

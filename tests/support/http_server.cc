@@ -14,22 +14,22 @@
 namespace s3overlay::testing {
 namespace {
 
-sockaddr_in Loopback(uint16_t port) {
+sockaddr_in AddressOf(const HttpServer::Place& place) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(place.port);
+  address.sin_addr.s_addr = htonl(place.address);
   return address;
 }
 
-// A socket that is bound to a free port.
-UniqueFd BindAnyPort(uint16_t& port) {
+// A socket that is bound there; `port` is told where.
+UniqueFd Bind(const HttpServer::Place& place, uint16_t& port) {
   UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = Loopback(0);
+  sockaddr_in address = AddressOf(place);
   socklen_t size = sizeof address;
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
   if (::bind(fd.get(), generic, size) != 0 || ::getsockname(fd.get(), generic, &size) != 0) {
-    throw std::runtime_error("no port of 127.0.0.1 to be had");
+    throw std::runtime_error("no such port of this machine to be had");
   }
   port = ntohs(address.sin_port);
   return fd;
@@ -120,7 +120,7 @@ bool ServedConnection::ReadRequest(ServedRequest& request) {
   return true;
 }
 
-HttpServer::HttpServer(Handler handler) : handler_(std::move(handler)), listener_(BindAnyPort(port_)) {
+HttpServer::HttpServer(Place place, Handler handler) : handler_(std::move(handler)), listener_(Bind(place, port_)) {
   if (::listen(listener_.get(), 128) != 0) throw std::runtime_error("listen");
   acceptor_ = std::thread([this] { Accept(); });
 }
@@ -160,7 +160,7 @@ void HttpServer::Serve(int fd) {
   ::shutdown(fd, SHUT_RDWR);
 }
 
-RefusedPort::RefusedPort() : fd_(BindAnyPort(port_)) {}
+RefusedPort::RefusedPort() : fd_(Bind({}, port_)) {}
 
 std::string RefusedPort::url() const { return UrlOf(port_); }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "s3overlay/http_transport.h"
@@ -60,10 +61,15 @@ class ServedConnection {
 
 class HttpServer {
  public:
+  struct Place {
+    in_addr_t address = INADDR_LOOPBACK;  // Of 127.0.0.0/8.
+    uint16_t port = 0;                    // 0: a free one.
+  };
   // Runs on the threads of the connections, several at a time.
   using Handler = std::function<void(const ServedRequest&, ServedConnection&)>;
 
-  explicit HttpServer(Handler handler);
+  explicit HttpServer(Handler handler) : HttpServer(Place(), std::move(handler)) {}
+  HttpServer(Place place, Handler handler);
   ~HttpServer();  // Ends every connection first, so that no handler stalls on.
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <thread>
 
@@ -70,6 +71,8 @@ class TlsServer {
 
   std::string url(const std::string& host) const { return "https://" + host + ":" + std::to_string(port_) + "/"; }
 
+  int resumed() const { return resumed_; }  // Connections that took up an earlier session.
+
   std::string WriteCertificate(const testing::TempDir& dir) const {
     const std::string path = dir / "ca.pem";
     const std::unique_ptr<FILE, Freer<std::fclose>> file(std::fopen(path.c_str(), "w"));
@@ -86,6 +89,7 @@ class TlsServer {
       SSL_set_fd(tls.get(), fd.get());
       std::array<char, 4096> request{};
       if (SSL_accept(tls.get()) != 1 || SSL_read(tls.get(), request.data(), request.size()) <= 0) continue;
+      if (SSL_session_reused(tls.get()) == 1) ++resumed_;
       const std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
       SSL_write(tls.get(), answer.data(), static_cast<int>(answer.size()));
       SSL_shutdown(tls.get());
@@ -97,6 +101,7 @@ class TlsServer {
   const std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> context_;
   const UniqueFd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   uint16_t port_ = 0;
+  std::atomic<int> resumed_{0};
   std::thread thread_;
 };
 
@@ -127,6 +132,22 @@ TEST(CurlTransportTls, TrustsOnlyWhatItWasToldToTrust) {
   const auto no_bundle = Ask(server, {.ca_bundle = dir / "missing.pem"});
   ASSERT_FALSE(no_bundle);
   EXPECT_EQ(no_bundle.error().code, ErrorCode::kMisconfigured) << no_bundle.error().message;
+}
+
+// By whichever connection comes next: a full handshake costs a round trip more, and the store a signature.
+TEST(CurlTransportTls, ASessionIsResumed) {
+  const TlsServer server;
+  const testing::TempDir dir;
+  const SystemClock clock;
+  CurlTransportOptions options{.ca_bundle = server.WriteCertificate(dir), .connect_timeout = std::chrono::seconds(60)};
+  options.max_idle_connections = 0;  // Each exchange has a handle of its own.
+  CurlTransport transport(options, clock);
+  for (int i = 0; i < 3; ++i) {
+    const auto response = transport.Send(
+        {.method = "GET", .url = server.url("127.0.0.1"), .headers = {}, .body = "", .bypass_proxy = true}, {}, {});
+    ASSERT_TRUE(response) << response.error().message;
+  }
+  EXPECT_EQ(server.resumed(), 2);
 }
 
 }  // namespace
