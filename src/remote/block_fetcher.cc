@@ -4,6 +4,7 @@
 #include "remote/block_fetcher.h"
 
 #include <algorithm>
+#include <new>
 #include <ranges>
 #include <span>
 #include <utility>
@@ -140,13 +141,19 @@ void BlockFetcher::TakeFromMemory(const PinnedObjectPtr& object, ByteRange range
 
 std::vector<BlockFetcher::Awaited> BlockFetcher::Join(const Wish& wish) {
   std::vector<Awaited> awaited;
-  std::vector<PartPtr> started;
-  {
-    MutexLock lock(mu_);
-    for (const uint64_t index : wish.missing) awaited.push_back(JoinOne({wish.object, index}));
-    if (!stopping_) started = MakeParts(wish, awaited);
+  std::deque<PartPtr> parts;  // That nobody runs yet.
+  try {
+    {
+      MutexLock lock(mu_);
+      for (const uint64_t index : wish.missing) awaited.push_back(JoinOne({wish.object, index}));
+      if (!stopping_) MakeParts(wish, awaited, parts);
+    }
+    for (; !parts.empty(); parts.pop_front()) Start(parts.front());
+  } catch (const std::bad_alloc&) {
+    // Or whoever came to wait for them would wait for ever. The text is short enough to need no memory.
+    for (const PartPtr& part : parts) Finish(part, Error{ErrorCode::kUnavailable, "no memory"});
+    throw;
   }
-  for (const PartPtr& part : started) Start(part);
   return awaited;
 }
 
@@ -171,8 +178,7 @@ BlockFetcher::Awaited BlockFetcher::JoinOne(const BlockKey& key) {
 }
 
 // One part for each run of neighbours that nobody fetches (near enough).
-std::vector<PartPtr> BlockFetcher::MakeParts(const Wish& wish, std::vector<Awaited>& awaited) {
-  std::vector<PartPtr> parts;
+void BlockFetcher::MakeParts(const Wish& wish, std::vector<Awaited>& awaited, std::deque<PartPtr>& parts) {
   const auto is_open = [](const Awaited& a) { return !a.block && !a.flight; };
   for (size_t i = 0; i < awaited.size();) {
     if (!is_open(awaited[i])) {
@@ -190,16 +196,15 @@ std::vector<PartPtr> BlockFetcher::MakeParts(const Wish& wish, std::vector<Await
     if (end == awaited.size()) run.last = EndOfRun(wish.object, run.last, limit);
     const PartPtr part = std::make_shared<Part>(wish.object, run, wish.context.deadline);
     part->max_retries = wish.context.max_retries;
+    parts.push_back(part);
+    parts_.insert(part);
     for (uint64_t index = run.first; index < run.last; ++index) Enter(part, index);
     for (; i < end; ++i) {
       awaited[i].flight = part->flights[awaited[i].index - run.first];
       awaited[i].flight->wanted = true;
       awaited[i].is_own = true;
     }
-    parts_.insert(part);
-    parts.push_back(part);
   }
-  return parts;
 }
 
 // How far a part that ends before block `last` may go on, at most to `limit`.
