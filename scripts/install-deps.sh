@@ -35,7 +35,7 @@ case "${VERSION_CODENAME:-}" in
 esac
 
 build_packages=(
-  ca-certificates cmake g++ ninja-build pkg-config ccache
+  ca-certificates cmake g++ make ninja-build pkg-config ccache
   libfuse3-dev fuse3 libcurl4-openssl-dev libssl-dev libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev
   libpugixml-dev nlohmann-json3-dev libsqlite3-dev libxxhash-dev libgtest-dev libgmock-dev
 )

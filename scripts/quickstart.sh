@@ -35,11 +35,14 @@ die() { printf '\nquickstart: %s\n' "$*" >&2; exit 1; }
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 show() { printf '  $ %s\n' "$*"; "$@" 2>&1 | sed 's/^/    /'; }
 
+# A mount whose process has died counts, and `mountpoint` does not know it.
+is_mounted() { grep -qF " $1 " /proc/self/mounts; }
+
 take_down() {
   local directory
   directory=$(cat "$state_file" 2>/dev/null) || return 0
   [ -d "$directory" ] || { rm -f "$state_file"; return 0; }
-  if mountpoint -q "$directory/dataset"; then
+  if is_mounted "$directory/dataset"; then
     "$s3overlay" umount "$directory/dataset" || umount -l "$directory/dataset" || true
   fi
   scripts/s3-server.sh stop "$directory/server" || true
@@ -53,14 +56,19 @@ if $down; then
   exit 0
 fi
 
-[ -e "$state_file" ] && die "an earlier --keep is still up; take it down first: scripts/quickstart.sh --down"
+if [ -e "$state_file" ] && is_mounted "$(cat "$state_file")/dataset"; then
+  die "an earlier --keep is still up; take it down first: scripts/quickstart.sh --down"
+fi
 [ "$(id -u)" -eq 0 ] || die "root is needed, to install packages and to mount with passthrough"
 [ -c /dev/fuse ] || die "/dev/fuse is missing: load the kernel module (modprobe fuse), or hand the device to this container"
 
 say "1. Dependencies and build"
 scripts/install-deps.sh --test
-cmake -S . -B build -G Ninja -DS3OVERLAY_TESTS=OFF >/tmp/s3overlay-cmake.log 2>&1 || { cat /tmp/s3overlay-cmake.log >&2; die "cmake failed"; }
-cmake --build build
+take_down  # What a kill or a restart of the machine left of an earlier one.
+generator=(-G Ninja)
+if [ -e build/CMakeCache.txt ]; then generator=(); fi  # CMake refuses another one than that of an earlier build.
+cmake -S . -B build "${generator[@]}" -DS3OVERLAY_TESTS=OFF >/tmp/s3overlay-cmake.log 2>&1 || { cat /tmp/s3overlay-cmake.log >&2; die "cmake failed"; }
+cmake --build build -j "$(nproc)"
 
 directory=$(mktemp -d /tmp/s3overlay-quickstart.XXXXXX)
 printf '%s\n' "$directory" >"$state_file"

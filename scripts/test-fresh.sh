@@ -63,6 +63,8 @@ if [ $# -gt 0 ]; then
   inside "$*"
 else
   inside ./scripts/quickstart.sh
+  echo "test-fresh: a plain build, with what quickstart.sh installed"
+  inside "cmake -S . -B /tmp/plain -DS3OVERLAY_TESTS=OFF && cmake --build /tmp/plain" >/dev/null
   inside ./scripts/test.sh
 fi
 echo "test-fresh: $suite: passed"
