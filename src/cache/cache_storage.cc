@@ -16,8 +16,7 @@ namespace {
 constexpr uint64_t kCommitBytes = uint64_t{64} << 20;
 constexpr Duration kCommitInterval = std::chrono::milliseconds(500);
 constexpr Duration kLookInterval = std::chrono::milliseconds(50);
-constexpr Duration kDyingTick = std::chrono::seconds(1);
-constexpr Duration kIdleTick = std::chrono::seconds(5);
+constexpr Duration kTick = std::chrono::seconds(1);
 // Metadata blocks that a new file or a new extent of one may take beside its bytes.
 constexpr uint64_t kWriteOverhead = 8192;
 constexpr uint64_t kEvictBytes = uint64_t{8} << 20;
@@ -285,10 +284,7 @@ void CacheStorage::Commit() {
   index_bytes_ = directory_->GetOverheadBytes();
 }
 
-Duration CacheStorage::TimeToTick() const {
-  if (!dirty_.empty()) return kCommitInterval;
-  return dying_.empty() ? kIdleTick : kDyingTick;
-}
+Duration CacheStorage::TimeToTick() const { return dirty_.empty() ? kTick : kCommitInterval; }
 
 void CacheStorage::CommitIfDue() {
   if (dirty_.empty()) return;
@@ -304,6 +300,8 @@ void CacheStorage::Flush() {
 void CacheStorage::Tick() {
   if (!EnsureAlive()) return;
   CarryOutChanges();
+  // What is known of objects lies there too, and grows while no block is written.
+  index_bytes_ = directory_->GetOverheadBytes();
   (void)MakeRoom(0, 0);
   if (!dirty_.empty()) Commit();
 }

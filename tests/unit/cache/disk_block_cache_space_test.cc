@@ -60,6 +60,17 @@ TEST_F(DiskBlockCacheSpaceTest, KeepsToItsLimitWhileTenTimesAsMuchIsWritten) {
   EXPECT_LE(DiskUsage(), kLimit);
 }
 
+// As the names of a long walk, while no block is written.
+TEST_F(DiskBlockCacheSpaceTest, MakesRoomForWhatOthersWriteBesideItsIndex) {
+  constexpr uint64_t kLimit = 2 << 20;
+  OpenWithLimit(kLimit);
+  for (int i = 0; i < 8; ++i) PutAll(MakeObject("object-" + std::to_string(i), 256 << 10));
+  ASSERT_GT(DiskUsage(), kLimit / 2);
+  std::ofstream(dir_ / "metadata.sqlite") << std::string(kLimit / 2, 'x');
+  for (int i = 0; i < 1000 && DiskUsage() > kLimit; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_LE(DiskUsage(), kLimit);
+}
+
 TEST_F(DiskBlockCacheSpaceTest, AnObjectLargerThanTheCacheStreamsThrough) {
   constexpr uint64_t kLimit = 1 << 20;
   OpenWithLimit(kLimit);
