@@ -17,7 +17,7 @@ constexpr size_t kMostNeeded = 64;
 DirectoryReadahead::DirectoryReadahead(size_t files, DirectoryReadaheadOptions options)
     : options_(options), files_(files, File::kUnknown) {}
 
-std::vector<size_t> DirectoryReadahead::OnOpen(size_t position) {
+std::vector<size_t> DirectoryReadahead::OnOpen(size_t position, size_t most) {
   if (position >= files_.size()) return {};
   const bool in_order = Follows(position);
   const File before = std::exchange(files_[position], File::kOpened);
@@ -29,18 +29,18 @@ std::vector<size_t> DirectoryReadahead::OnOpen(size_t position) {
   }
   if (before == File::kNamed) --named_;
   last_ = position;
-  if (in_order) return NameNext(position);
+  if (in_order) return NameNext(position, most);
   if (window_ > 0) needed_ = std::min(2 * needed_, kMostNeeded);
   run_ = 1;
   window_ = 0;
-  return NameOthers();
+  return NameOthers(most);
 }
 
 bool DirectoryReadahead::Follows(size_t position) const {
   return last_ != SIZE_MAX && position > last_ && position - last_ <= options_.max_skip + 1;
 }
 
-std::vector<size_t> DirectoryReadahead::NameNext(size_t position) {
+std::vector<size_t> DirectoryReadahead::NameNext(size_t position, size_t most) {
   if (++run_ < needed_) return {};
   if (window_ == 0) {
     window_ = options_.first_window;
@@ -50,15 +50,16 @@ std::vector<size_t> DirectoryReadahead::NameNext(size_t position) {
     grow_at_ = position + window_ / 2;
   }
   std::vector<size_t> named;
-  const size_t end = std::min(files_.size(), position + 1 + window_);
+  const size_t end = std::min(files_.size(), position + 1 + std::min(window_, most));
   for (size_t next = position + 1; next < end; ++next) Name(next, named);
   return named;
 }
 
-std::vector<size_t> DirectoryReadahead::NameOthers() {
+std::vector<size_t> DirectoryReadahead::NameOthers(size_t most) {
   if (shuffled_off_ || opened_ < std::max(options_.shuffled_from, files_.size() / kPercent)) return {};
   std::vector<size_t> named;
-  while (cursor_ < files_.size() && named.size() < options_.per_open && named_in_all_ < options_.per_opened * opened_) {
+  while (cursor_ < files_.size() && named.size() < options_.per_open && named_ < most &&
+         named_in_all_ < options_.per_opened * opened_) {
     if (Name(cursor_++, named)) ++named_in_all_;
   }
   return named;

@@ -29,8 +29,8 @@ class DirectoryReadahead {
  public:
   explicit DirectoryReadahead(size_t files, DirectoryReadaheadOptions options = {});
 
-  // The files to fetch, each named once.
-  std::vector<size_t> OnOpen(size_t position);
+  // The files to fetch, each named once. `most`: of files that may be fetched ahead of their readers at a time.
+  std::vector<size_t> OnOpen(size_t position, size_t most = SIZE_MAX);
 
   // Nobody will fetch this one, nor those that were named after it.
   void OnRefused(size_t position);
@@ -39,8 +39,8 @@ class DirectoryReadahead {
   enum class File : unsigned char { kUnknown, kNamed, kOpened };
 
   bool Follows(size_t position) const;
-  std::vector<size_t> NameNext(size_t position);
-  std::vector<size_t> NameOthers();
+  std::vector<size_t> NameNext(size_t position, size_t most);
+  std::vector<size_t> NameOthers(size_t most);
   void Judge(bool was_named);
   bool Name(size_t position, std::vector<size_t>& named);
 

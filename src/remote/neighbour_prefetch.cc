@@ -45,7 +45,9 @@ void NeighbourPrefetch::OnOpen(std::string_view path, uint64_t size) {
   const auto at = std::ranges::lower_bound(series.files, name, {}, [&](uint32_t file) { return names.NameAt(file); });
   if (at == series.files.end() || names.NameAt(*at) != name) return;
   bool refused = false;
-  for (const size_t next : series.ahead.OnOpen(static_cast<size_t>(at - series.files.begin()))) {
+  // As much as any handle may have: a directory is one more who prefetches.
+  const uint64_t most = fetcher_.GetPrefetchShare() / series.mean_size;
+  for (const size_t next : series.ahead.OnOpen(static_cast<size_t>(at - series.files.begin()), most)) {
     if (!refused) {
       const auto object = std::make_shared<PinnedObject>(names.At(series.files[next]).object->id, store_);
       const uint64_t whole = object->id.size;
@@ -73,15 +75,19 @@ NeighbourPrefetch::Series& NeighbourPrefetch::SeriesOf(std::string_view director
 NeighbourPrefetch::Series NeighbourPrefetch::MakeSeries(std::string_view directory, std::string_view ending,
                                                         const ListingPtr& listing) const {
   std::vector<uint32_t> files;
+  uint64_t bytes = 0;
   for (uint32_t i = 0; i < listing->size(); ++i) {
     const bool is_small = listing->SizeAt(i) > 0 && listing->SizeAt(i) <= options_.small_file;
-    if (is_small && !listing->IsArchivedAt(i) && EndingOf(listing->NameAt(i)) == ending) files.push_back(i);
+    if (!is_small || listing->IsArchivedAt(i) || EndingOf(listing->NameAt(i)) != ending) continue;
+    files.push_back(i);
+    bytes += listing->SizeAt(i);
   }
   const size_t count = files.size();
   return {.directory = std::string(directory),
           .ending = std::string(ending),
           .listing = listing,
           .files = std::move(files),
+          .mean_size = std::max<uint64_t>(1, bytes / std::max<size_t>(1, count)),
           .ahead = DirectoryReadahead(count),
           .token = std::make_shared<std::atomic<bool>>(false)};
 }

@@ -44,6 +44,7 @@ class NeighbourPrefetch {
     std::string ending;
     std::weak_ptr<const CatalogListing> listing;  // The catalog's to keep: a hundred bytes a name.
     std::vector<uint32_t> files;                  // Where in the listing the small ones of that ending are.
+    uint64_t mean_size = 1;                       // Of those.
     DirectoryReadahead ahead;
     PrefetchToken token;
   };

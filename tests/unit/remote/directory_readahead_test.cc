@@ -77,6 +77,25 @@ TEST(DirectoryReadaheadTest, WhoWantsAFewFilesOfManyIsLeftAlone) {
   EXPECT_TRUE(DirectoryReadahead(0).OnOpen(0).empty());
 }
 
+TEST(DirectoryReadaheadTest, NoMoreAreAheadThanThereIsMemoryFor) {
+  constexpr size_t kMost = 5;
+  DirectoryReadahead in_order(100);
+  for (size_t i = 0; i < 50; ++i) {
+    for (const size_t next : in_order.OnOpen(i, kMost)) EXPECT_LE(next, i + kMost);
+  }
+  EXPECT_EQ(in_order.OnOpen(50, 2 * kMost).size(), kMost + 1) << "and more when there is";
+
+  constexpr size_t kFiles = 1'000;
+  DirectoryReadahead shuffled(kFiles);
+  std::set<size_t> ahead;
+  for (size_t i = 0; i < 500; ++i) {
+    const size_t opened = i * 37 % kFiles;
+    ahead.erase(opened);
+    for (const size_t next : shuffled.OnOpen(opened, kMost)) ahead.insert(next);
+    EXPECT_LE(ahead.size(), kMost);
+  }
+}
+
 TEST(DirectoryReadaheadTest, WhatWasRefusedIsNamedAgain) {
   DirectoryReadahead ahead(100);
   ahead.OnOpen(0);

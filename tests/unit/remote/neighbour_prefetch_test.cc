@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -99,6 +100,26 @@ TEST_F(NeighbourPrefetchTest, NamesWithALongEndingAreOneSeries) {
   Open("part.of-a-table-with-id-1");
   Open("part.of-a-table-with-id-2");
   EXPECT_EQ(FetchedOf(100, 3), 3);
+}
+
+// A directory is one more who prefetches: a handle that comes later finds room for its own.
+TEST_F(NeighbourPrefetchTest, ADirectoryTakesNoMoreThanItsShare) {
+  constexpr size_t kSize = 64 << 10;
+  constexpr uint64_t kOther = 1 << 20;
+  BlockFetcher small({.memory_limit = 8 << 20, .block_size = 4096}, nullptr, clock_, metrics_);
+  NeighbourPrefetch neighbours({}, catalog_, store_, small);
+  for (int i = 100; i < 300; ++i) Put(std::to_string(i) + ".jpg", kSize);
+  List();
+  const auto handle = std::make_shared<std::atomic<bool>>(false);
+  const auto file = std::make_shared<PinnedObject>(store_.Put("b", "other", std::string(2 * kOther, 'x')), store_);
+  EXPECT_EQ(small.Prefetch(file, {0, kOther}, handle), kOther);
+  for (int i = 100; i < 200; ++i) {
+    const std::string path = "d/" + std::to_string(i) + ".jpg";
+    neighbours.OnOpen(path, kSize);
+    const auto object = std::make_shared<PinnedObject>(store_.Head("b", path, {})->id, store_);
+    EXPECT_TRUE(small.Read(object, {0, kSize}, kSize, {}));
+  }
+  EXPECT_EQ(small.Prefetch(file, {kOther, kOther}, handle), 2 * kOther);
 }
 
 TEST_F(NeighbourPrefetchTest, KeepsNoListingThatTheCatalogHasLetGo) {
