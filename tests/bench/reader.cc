@@ -6,7 +6,8 @@
 //   sequential FILE  buffer=1048576 check=1   the whole file, front to back; check=0 looks at lengths only
 //   random FILE      count=1000 size=4096 align=SIZE seed=1   preads at random offsets
 //   streams FILE     count=8 buffer=262144    interleaved sequential streams through one descriptor
-//   touch FILE       count=1000 seed=1        one byte each of random pages of a mapping
+//   touch FILE       count=1000 seed=1        one byte each of random pages of a mapping; advise=0: the kernel is not
+//                    advise=1                 told that they are random
 //   first FILE       size=4096                open, then one read: the two times apart
 //   files DIR        threads=1 shuffle=0      opens, reads and closes every file after one listing: in the order of
 //   their
@@ -118,7 +119,7 @@ Report Touch(const std::string& path, const Arguments& arguments) {
   constexpr uint64_t kPage = 4096;
   void* const mapping = ::mmap(nullptr, file.size(), PROT_READ, MAP_SHARED, file.fd(), 0);
   if (mapping == MAP_FAILED) Fail("mmap");
-  ::madvise(mapping, file.size(), MADV_RANDOM);
+  if (arguments.Get("advise", 1) != 0) ::madvise(mapping, file.size(), MADV_RANDOM);
   const volatile char* const bytes = static_cast<const char*>(mapping);
   std::mt19937_64 random(arguments.Get("seed", 1));
   Report report;
