@@ -42,11 +42,13 @@ root=$(mktemp -d /var/tmp/s3overlay-fresh.XXXXXX)
 finish() {
   local mount
   # Innermost first.
-  grep -F " $root/" /proc/self/mounts | cut -d' ' -f2 | sort -r | while read -r mount; do umount -l "$mount" || true; done
+  grep -E " $root[ /]" /proc/self/mounts | cut -d' ' -f2 | sort -r | while read -r mount; do umount -l "$mount" || true; done
   rm -rf --one-file-system "$root"
 }
 trap finish EXIT
 
+# Its root has to be a mount of its own, or no namespace made in there could change how mounts spread.
+mount --bind "$root" "$root"
 echo "test-fresh: making a bare $suite"
 mmdebstrap --quiet --variant=apt --include=ca-certificates,git "$suite" "$root" "$mirror" >/dev/null
 # What reaches the mirror from here reaches it from there.
