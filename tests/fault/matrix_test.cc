@@ -162,6 +162,7 @@ INSTANTIATE_TEST_SUITE_P(Faults, OutageMatrix, ::testing::ValuesIn(OutageFaults(
 struct ByteFault {
   const char* name;
   Fault fault;
+  bool is_honest = false;  // Every byte comes, late or with others behind: the read may succeed.
 };
 
 void MakeSixHundredKiB(HttpMessage& answer, const std::string& body) {
@@ -169,15 +170,34 @@ void MakeSixHundredKiB(HttpMessage& answer, const std::string& body) {
   answer.body.resize(600 * kKiB, ' ');
 }
 
+// The length is changed by so much, and the body stays.
+Fault LengthOff(int64_t bytes) {
+  const auto change = [bytes](HttpMessage& answer) {
+    answer.Set("Content-Length", std::to_string(static_cast<int64_t>(answer.body.size()) + bytes));
+  };
+  return {.rewrite = change, .false_length = true};
+}
+
+// The body is changed, and the length stays.
+Fault BodyOff(std::function<void(HttpMessage&)> change) { return {.rewrite = std::move(change), .false_length = true}; }
+
 std::vector<ByteFault> ByteFaults() {
   const auto change = [](std::function<void(HttpMessage&)> rewrite) { return Fault{.rewrite = std::move(rewrite)}; };
+  const auto halve = [](HttpMessage& answer) { answer.body.resize(answer.body.size() / 2); };
   return {
       {"cut", {.cut_after = 1000}},
       {"reset", {.cut_after = 1000, .reset = true}},
       {"closed-at-once", {.cut_after = 0}},
+      {"half-close", {.cut_after = 1000, .half_close = true}},
       {"stall", {.stall_after = 1000}},
-      {"short", change([](HttpMessage& answer) { answer.body.resize(answer.body.size() / 2); })},
+      {"slow", {.bytes_per_second = 400 * kKiB}, true},
+      {"trickle", {.bytes_per_second = 500}},
+      {"short", change(halve)},
       {"long", change([](HttpMessage& answer) { answer.body += "more"; })},
+      {"promises-more", LengthOff(1000)},
+      {"promises-less", LengthOff(-1000)},
+      {"gives-less", BodyOff(halve)},
+      {"gives-more", BodyOff([](HttpMessage& answer) { answer.body += "more"; }), true},
       {"other-range", change([](HttpMessage& answer) { answer.Set("Content-Range", "bytes 4096-8191/614400"); })},
       {"no-range", change([](HttpMessage& answer) { answer.Remove("Content-Range"); })},
       {"other-etag", change([](HttpMessage& answer) { answer.Set("ETag", "\"00000000000000000000000000000000\""); })},
@@ -194,17 +214,30 @@ std::vector<ByteFault> ByteFaults() {
   };
 }
 
-class ByteMatrix : public FaultTest {};
+class ByteMatrix : public FaultTest {
+ protected:
+  // The bytes that came are the object's, and all of them came where there is no error.
+  void ExpectNoLie(const ByteFault& fault, const ReadOutcome& outcome, const std::string& object) {
+    EXPECT_TRUE(object.substr(0, outcome.bytes.size()) == outcome.bytes) << fault.name;
+    EXPECT_GT(proxy().Count("GET", "/" + std::string(fault.name)), 0) << fault.name << " was not met";
+    if (fault.is_honest && outcome.error == 0) {
+      EXPECT_EQ(outcome.bytes.size(), object.size()) << fault.name;
+    } else {
+      EXPECT_THAT(outcome.error, AnyOf(EIO, ETIMEDOUT, ESTALE, EACCES)) << fault.name;
+    }
+  }
+};
 
 TEST_F(ByteMatrix, NoLieIsTakenForBytes) {
   const std::string object = Pattern(600 * kKiB);
   const std::vector<ByteFault> faults = ByteFaults();
+  Put("untouched", object);
   for (const ByteFault& fault : faults) {
     Put(fault.name, object);
     WriteLocal(fault.name, Pattern(object.size(), 9));
   }
-  sandbox().AllowErrorsInLog();  // A redirect is a fault of the mount.
-  MountBoth({"--op-timeout", "3s"});
+  sandbox().AllowErrorsInLog();       // A redirect is a fault of the mount.
+  MountBoth({"--op-timeout", "3s"});  // No trickle brings the object in that time.
   for (const ByteFault& fault : faults) {
     proxy().AddRule({.operation = "GET", .target_part = "/" + std::string(fault.name), .fault = fault.fault});
   }
@@ -216,11 +249,22 @@ TEST_F(ByteMatrix, NoLieIsTakenForBytes) {
       return fd.is_open() ? ReadAt(fd.get(), 0, object.size()) : ReadOutcome{.bytes = {}, .error = EIO};
     }));
   }
-  for (size_t i = 0; i < faults.size(); ++i) {
-    const ReadOutcome outcome = readers[i].get();
-    EXPECT_THAT(outcome.error, AnyOf(EIO, ETIMEDOUT, ESTALE, EACCES)) << faults[i].name;
-    EXPECT_TRUE(object.substr(0, outcome.bytes.size()) == outcome.bytes) << faults[i].name;
-  }
+  for (size_t i = 0; i < faults.size(); ++i) ExpectNoLie(faults[i], readers[i].get(), object);
+  // What was left on a connection answers nobody.
+  EXPECT_TRUE(Eventually([&] { return ReadWhole(At("untouched")).error == 0; }));
+  EXPECT_TRUE(Holds(At("untouched"), object));
+}
+
+TEST_F(ByteMatrix, ALineThatIsSlowAndNotTooSlowBringsEveryByte) {
+  constexpr uint64_t kSeconds = 12;  // Longer than a rate that is too low is borne.
+  const std::string object = Pattern(kSeconds * 4 * kKiB);
+  Put("a", object);
+  MountStore({"--op-timeout", "60s"});
+  proxy().AddRule({.operation = "GET", .fault = {.bytes_per_second = 4 * kKiB}});
+  const double seconds = SecondsOf([&] { EXPECT_TRUE(SameBytes(ReadDirect(At("a"), 0, object.size()), object)); });
+  EXPECT_GT(seconds, kSeconds - 1.0) << "the line was not slow";
+  EXPECT_EQ(proxy().Count("GET"), 1) << "it was not broken off";
+  EXPECT_EQ(BreakerState(), "closed");
 }
 
 }  // namespace

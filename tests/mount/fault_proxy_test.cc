@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <cstdlib>
 #include <future>
 #include <string>
 
@@ -18,27 +17,43 @@
 namespace s3overlay::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class FaultProxyTest : public ::testing::Test {
  protected:
-  // Everything that one GET on a connection of its own brings, as it stood on the wire; empty when nothing came.
-  std::string Get(const std::string& target) {
-    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // A connection of its own that has sent one GET; not open when nobody listens.
+  UniqueFd Ask(const std::string& target) {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(std::atoi(proxy_.url().c_str() + proxy_.url().rfind(':') + 1)));
+    address.sin_port = htons(proxy_.port());
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return "refused";
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return {};
     SendAll(fd.get(), "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n");
-    ::shutdown(fd.get(), SHUT_WR);
-    SocketReader reader(fd.get());
+    return fd;
+  }
+  // Everything up to the end of what the peer sends.
+  static std::string ReadToEnd(int fd) {
+    SocketReader reader(fd);
     std::string all;
     std::array<char, 4096> buffer{};
     while (const size_t got = reader.ReadSome(buffer)) all.append(buffer.data(), got);
     return all;
+  }
+  // Everything that one GET brings, as it stood on the wire; empty when nothing came.
+  std::string Get(const std::string& target) {
+    const UniqueFd fd = Ask(target);
+    if (!fd.is_open()) return "refused";
+    ::shutdown(fd.get(), SHUT_WR);
+    return ReadToEnd(fd.get());
+  }
+  // Whether the peer has closed all of the connection within that time: it resets what it is sent then.
+  static bool ComesToReset(int fd, std::chrono::seconds limit) {
+    return Eventually([fd] { return !SendAll(fd, "x"); }, limit);
   }
 
   HttpServer server_{[](const ServedRequest& request, ServedConnection& connection) {
@@ -77,6 +92,40 @@ TEST_F(FaultProxyTest, CutsAndStallsAtTheByte) {
   EXPECT_TRUE(Eventually([this] { return proxy_.stalled() == 1; }));
   proxy_.Release();
   EXPECT_THAT(stalled.get(), EndsWith("body of /stall"));
+}
+
+TEST_F(FaultProxyTest, AHalfCloseEndsTheBodyAndReadsOn) {
+  proxy_.AddRule({.target_part = "/half", .fault = {.cut_after = 4, .half_close = true}});
+  proxy_.AddRule({.target_part = "/cut", .fault = {.cut_after = 4}});
+  const UniqueFd half = Ask("/half");
+  EXPECT_THAT(ReadToEnd(half.get()), EndsWith("\r\n\r\nbody"));
+  EXPECT_FALSE(ComesToReset(half.get(), std::chrono::seconds(1)));
+  const UniqueFd cut = Ask("/cut");
+  EXPECT_THAT(ReadToEnd(cut.get()), EndsWith("\r\n\r\nbody"));
+  EXPECT_TRUE(ComesToReset(cut.get(), std::chrono::seconds(20)));
+}
+
+TEST_F(FaultProxyTest, ARateIsNeverExceededAndTheBodyIsWhole) {
+  proxy_.AddRule({.fault = {.bytes_per_second = 10}});
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THAT(Get("/a"), EndsWith("\r\n\r\nbody of /a"));
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+}
+
+TEST_F(FaultProxyTest, AnOutageEndsATrickle) {
+  proxy_.AddRule({.fault = {.bytes_per_second = 1}});
+  auto trickle = std::async(std::launch::async, [this] { return Get("/a"); });
+  EXPECT_TRUE(Eventually([this] { return proxy_.Count("GET") == 1; }));
+  proxy_.SetStore(FaultProxy::Store::kRefused);
+  EXPECT_THAT(trickle.get(), Not(HasSubstr("body of")));
+}
+
+TEST_F(FaultProxyTest, ALengthThatIsFalseIsPassedOn) {
+  const auto append = [](HttpMessage& answer) { answer.body += " and more"; };
+  proxy_.AddRule({.fault = {.rewrite = append, .false_length = true}, .count = 1});
+  proxy_.AddRule({.fault = {.rewrite = append}});
+  EXPECT_THAT(Get("/a"), AllOf(HasSubstr("Content-Length: 10\r\n"), EndsWith("\r\n\r\nbody of /a and more")));
+  EXPECT_THAT(Get("/a"), AllOf(HasSubstr("Content-Length: 19\r\n"), EndsWith("\r\n\r\nbody of /a and more")));
 }
 
 TEST_F(FaultProxyTest, TheStoreComesAndGoes) {

@@ -19,6 +19,8 @@ namespace {
 
 using std::chrono::steady_clock;
 
+constexpr uint64_t kStepsPerSecond = 20;  // Of a body at a rate, unless that is less than a byte each.
+
 sockaddr_in Loopback(uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -83,6 +85,13 @@ void SendAtOnce(int fd) {
 void MakeCloseReset(int fd) {
   const linger now{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+// The peer learns that no more will come. What it still says is read, until it or an outage ends the connection.
+void CloseSendingHalf(int fd) {
+  ::shutdown(fd, SHUT_WR);
+  SocketReader reader(fd);
+  for (std::array<char, 4096> buffer{}; reader.ReadSome(buffer) > 0;) continue;
 }
 
 }  // namespace
@@ -252,8 +261,10 @@ bool FaultProxy::Exchange(Connection& connection, SocketReader& store, HttpMessa
 // Counts the request and finds what is to happen to it.
 Fault FaultProxy::Admit(const HttpMessage& request) {
   MutexLock lock(mu_);
-  const ProxiedRequest& seen = requests_.emplace_back(
-      ProxiedRequest{.operation = OperationOf(request), .target = TargetOf(request), .message = request});
+  const ProxiedRequest& seen = requests_.emplace_back(ProxiedRequest{.operation = OperationOf(request),
+                                                                     .target = TargetOf(request),
+                                                                     .message = request,
+                                                                     .came_at = steady_clock::now()});
   for (FaultRule& rule : rules_) {
     if (rule.count == 0 || !Matches(rule.operation, rule.target_part, seen)) continue;
     --rule.count;
@@ -300,7 +311,7 @@ bool FaultProxy::Deliver(int client, SocketReader& store, const Fault& fault, bo
   if (whole && !fault.answer && !store.ReadBody(answer)) return false;
   if (fault.rewrite) {
     fault.rewrite(answer);
-    if (whole) answer.Set("Content-Length", std::to_string(answer.body.size()));
+    if (whole && !fault.false_length) answer.Set("Content-Length", std::to_string(answer.body.size()));
   }
   if (!SendAll(client, answer.Head())) return false;
   uint64_t sent = 0;
@@ -319,16 +330,31 @@ bool FaultProxy::SendPiece(int client, const Fault& fault, uint64_t& sent, std::
   if (!WaitUntilAnswering({})) return false;
   if (fault.stall_after && sent <= *fault.stall_after && *fault.stall_after < sent + piece.size()) {
     const size_t before = *fault.stall_after - sent;
-    if (!SendAll(client, piece.substr(0, before)) || !WaitForRelease()) return false;
+    if (!SendAtRate(client, fault, piece.substr(0, before)) || !WaitForRelease()) return false;
     piece.remove_prefix(before);
     sent += before;
   }
   const bool cut = fault.cut_after && *fault.cut_after < sent + piece.size();
   if (cut) piece = piece.substr(0, *fault.cut_after - std::min(sent, *fault.cut_after));
-  if (!SendAll(client, piece)) return false;
+  if (!SendAtRate(client, fault, piece)) return false;
   sent += piece.size();
   if (cut && fault.reset) MakeCloseReset(client);
+  if (cut && fault.half_close) CloseSendingHalf(client);
   return !cut;
+}
+
+// Each step comes after its time, so that the rate is never more. A step that is late is not made up for.
+bool FaultProxy::SendAtRate(int client, const Fault& fault, std::string_view bytes) {
+  if (!fault.bytes_per_second) return SendAll(client, bytes);
+  const uint64_t rate = std::max<uint64_t>(*fault.bytes_per_second, 1);
+  const uint64_t step = std::max<uint64_t>(rate / kStepsPerSecond, 1);
+  while (!bytes.empty()) {
+    const std::string_view part = bytes.substr(0, step);
+    const std::chrono::milliseconds time(1000 * part.size() / rate);
+    if (!WaitUntilAnswering(time) || !SendAll(client, part)) return false;
+    bytes.remove_prefix(part.size());
+  }
+  return true;
 }
 
 bool FaultProxy::WaitForRelease() {

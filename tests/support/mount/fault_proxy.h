@@ -30,9 +30,12 @@ struct Fault {
   std::chrono::milliseconds delay{0};                  // Before anything is answered.
   std::optional<HttpMessage> answer{};                 // In the store's place; Content-Length is added if it lacks.
   std::function<void(HttpMessage& answer)> rewrite{};  // May change everything about the store's answer.
+  bool false_length = false;                           // Content-Length is what `rewrite` leaves, not the body's.
+  std::optional<uint64_t> bytes_per_second{};          // Of the body at most, in small steps; 0 counts as 1.
   std::optional<uint64_t> stall_after{};               // Body bytes, then nothing until Release().
   std::optional<uint64_t> cut_after{};                 // Body bytes, then the connection is closed…
-  bool reset = false;                                  // …by RST in place of FIN.
+  bool reset = false;                                  // …by RST in place of FIN,
+  bool half_close = false;                             // or only its sending half: what comes is still read.
 };
 
 // Which requests a fault meets. The operation is the method, with LIST for a GET that lists; empty means any.
@@ -47,6 +50,7 @@ struct ProxiedRequest {
   std::string operation;
   std::string target;
   HttpMessage message;
+  std::chrono::steady_clock::time_point came_at;
 };
 
 // Thread-safe.
@@ -105,6 +109,7 @@ class FaultProxy {
   bool ConnectToStore(Connection& connection, SocketReader& store);
   bool Deliver(int client, SocketReader& store, const Fault& fault, bool has_body, HttpMessage answer);
   bool SendPiece(int client, const Fault& fault, uint64_t& sent, std::string_view piece);
+  bool SendAtRate(int client, const Fault& fault, std::string_view bytes);
   bool WaitForRelease();
   void Wake();
 
