@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cerrno>
+#include <chrono>
 #include <string>
+#include <vector>
 
 #include "support/mount/mount_test.h"
 
@@ -20,6 +22,15 @@ class Semantics : public MountTest {
   // Waits until reading the file ends with that errno.
   bool ComesToError(const std::string& name, int error) const {
     return Eventually([&] { return ReadWhole(At(name)).error == error; });
+  }
+
+  // When the requests of that operation came.
+  std::vector<std::chrono::steady_clock::time_point> TimesOf(const std::string& operation) {
+    std::vector<std::chrono::steady_clock::time_point> times;
+    for (const ProxiedRequest& request : proxy().Requests()) {
+      if (request.operation == operation) times.push_back(request.came_at);
+    }
+    return times;
   }
 
   // A line or more of Python with boto3's client `s3` and the name `bucket`, past the proxy; the exit code.

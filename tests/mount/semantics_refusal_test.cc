@@ -18,6 +18,12 @@ using ::testing::Ne;
 HttpMessage Denied() { return S3ErrorAnswer("403 Forbidden", "AccessDenied"); }
 HttpMessage SlowDown() { return S3ErrorAnswer("503 Slow Down", "SlowDown"); }
 
+HttpMessage SlowDownFor(const std::string& seconds) {
+  HttpMessage answer = SlowDown();
+  answer.Set("Retry-After", seconds);
+  return answer;
+}
+
 TEST_F(Semantics, Row07_AThrottledRequestIsSentAgain) {
   const std::string object = Pattern(100 * kKiB);
   Put("a", object);
@@ -29,6 +35,35 @@ TEST_F(Semantics, Row07_AThrottledRequestIsSentAgain) {
   EXPECT_TRUE(Holds(At("a"), object));
   EXPECT_GE(proxy().Count("GET"), 4);
   EXPECT_EQ(State("a"), "fresh");
+}
+
+TEST_F(Semantics, Row07_TheTimeThatTheStoreAsksForIsKept) {
+  const std::string object = Pattern(100 * kKiB);
+  Put("a", object);
+  WriteLocal("a", "local");
+  MountBoth();
+  proxy().AddRule({.operation = "GET", .fault = {.answer = SlowDownFor("1")}, .count = 2});
+  EXPECT_TRUE(Holds(At("a"), object));
+  const auto times = TimesOf("GET");
+  ASSERT_EQ(times.size(), 3U);
+  // Its own pauses are shorter by far.
+  EXPECT_GE(times[1] - times[0], std::chrono::milliseconds(950));
+  EXPECT_GE(times[2] - times[1], std::chrono::milliseconds(950));
+}
+
+TEST_F(Semantics, Row07_ATimeBeyondTheDeadlineEndsWithTheDeadline) {
+  Put("a", Pattern(100 * kKiB));
+  WriteLocal("a", "local");
+  MountBoth({"--op-timeout", "4s"});
+  const UniqueFd fd = OpenDirect(At("a"));
+  ASSERT_TRUE(fd.is_open());
+  proxy().AddRule({.operation = "GET", .fault = {.answer = SlowDownFor("3600")}});
+  const auto start = std::chrono::steady_clock::now();
+  const ReadOutcome outcome = ReadAt(fd.get(), 0, 4096);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4 + 2));
+  EXPECT_EQ(outcome.bytes, "");
+  EXPECT_EQ(outcome.error, ETIMEDOUT);
+  EXPECT_EQ(proxy().Count("GET"), 1) << "it was told to wait";
 }
 
 TEST_F(Semantics, Row07_NothingStandsInForAThrottledStore) {
