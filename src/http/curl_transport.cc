@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <array>
@@ -19,7 +20,7 @@ namespace {
 
 constexpr Duration kLongestPoll = std::chrono::milliseconds(100);
 constexpr long kReceiveBufferBytes = 512 * 1024;
-constexpr long kConnectionsOfHandle = 4;  // One for each host that a handle has come to speak to lately.
+constexpr long kConnectionsOfHandle = 1;  // The one that IsQuiet looks at.
 
 // "GET https://host/path".
 std::string DescribeRequest(const HttpRequest& request) {
@@ -159,8 +160,18 @@ class CurlTransport::Handle {
     SetRequest(request, headers);
     if (curl_multi_add_handle(multi_, easy_) != CURLM_OK) throw std::bad_alloc();
     Result<void> result = Drive(request, context, clock);
+    socket_ = CURL_SOCKET_BAD;
+    curl_easy_getinfo(easy_, CURLINFO_ACTIVESOCKET, &socket_);  // Not known any more once it is removed.
     curl_multi_remove_handle(multi_, easy_);
     return result;
+  }
+
+  // Whether nothing has come on the idle connection. What follows an answer would be taken for the answer to the next
+  // request; and the peer's end shows in the same way.
+  bool IsQuiet() const {
+    if (socket_ == CURL_SOCKET_BAD) return true;
+    pollfd waiting{.fd = socket_, .events = POLLIN, .revents = 0};
+    return ::poll(&waiting, 1, 0) == 0;
   }
 
  private:
@@ -258,6 +269,7 @@ class CurlTransport::Handle {
   CURLM* const multi_;
   CURL* const easy_;
   const Share& share_;
+  curl_socket_t socket_ = CURL_SOCKET_BAD;  // Of the connection that is kept open; nobody else closes it.
   std::array<char, CURL_ERROR_SIZE> error_text_{};
 };
 
@@ -282,15 +294,18 @@ Result<HttpResponse> CurlTransport::Send(const HttpRequest& request, const HttpS
 }
 
 std::unique_ptr<CurlTransport::Handle> CurlTransport::TakeHandle() {
-  {
-    MutexLock lock(mu_);
-    if (!idle_.empty()) {
-      std::unique_ptr<Handle> handle = std::move(idle_.back());
-      idle_.pop_back();
-      return handle;
-    }
+  while (std::unique_ptr<Handle> handle = TakeIdle()) {
+    if (handle->IsQuiet()) return handle;
   }
   return std::make_unique<Handle>(*share_);
+}
+
+std::unique_ptr<CurlTransport::Handle> CurlTransport::TakeIdle() {
+  MutexLock lock(mu_);
+  if (idle_.empty()) return nullptr;
+  std::unique_ptr<Handle> handle = std::move(idle_.back());
+  idle_.pop_back();
+  return handle;
 }
 
 void CurlTransport::GiveBack(std::unique_ptr<Handle> handle) {

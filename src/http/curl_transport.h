@@ -50,6 +50,7 @@ class CurlTransport final : public HttpTransport {
   class Handle;  // One transfer at a time, and the connections it left open.
 
   std::unique_ptr<Handle> TakeHandle() S3OVERLAY_EXCLUDES(mu_);
+  std::unique_ptr<Handle> TakeIdle() S3OVERLAY_EXCLUDES(mu_);  // Null: there is none.
   void GiveBack(std::unique_ptr<Handle> handle) S3OVERLAY_EXCLUDES(mu_);
 
   const CurlTransportOptions options_;

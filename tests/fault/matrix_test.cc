@@ -181,6 +181,9 @@ Fault LengthOff(int64_t bytes) {
 // The body is changed, and the length stays.
 Fault BodyOff(std::function<void(HttpMessage&)> change) { return {.rewrite = std::move(change), .false_length = true}; }
 
+// What would be the answer to the same question again, were it taken for one.
+void AppendForgery(HttpMessage& answer) { answer.body += answer.Head() + std::string(answer.body.size(), 'x'); }
+
 std::vector<ByteFault> ByteFaults() {
   const auto change = [](std::function<void(HttpMessage&)> rewrite) { return Fault{.rewrite = std::move(rewrite)}; };
   const auto halve = [](HttpMessage& answer) { answer.body.resize(answer.body.size() / 2); };
@@ -198,6 +201,7 @@ std::vector<ByteFault> ByteFaults() {
       {"promises-less", LengthOff(-1000)},
       {"gives-less", BodyOff(halve)},
       {"gives-more", BodyOff([](HttpMessage& answer) { answer.body += "more"; }), true},
+      {"gives-a-second-answer", BodyOff(AppendForgery), true},
       {"other-range", change([](HttpMessage& answer) { answer.Set("Content-Range", "bytes 4096-8191/614400"); })},
       {"no-range", change([](HttpMessage& answer) { answer.Remove("Content-Range"); })},
       {"other-etag", change([](HttpMessage& answer) { answer.Set("ETag", "\"00000000000000000000000000000000\""); })},

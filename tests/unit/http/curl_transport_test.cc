@@ -249,6 +249,23 @@ TEST(CurlTransport, FindsASilentServerOutBeforeTheDeadline) {
   EXPECT_EQ(response.error().code, ErrorCode::kUnavailable) << response.error().message;
 }
 
+TEST_F(CurlTransportTest, WhatFollowsABodyIsNoAnswerToTheNextRequest) {
+  const std::string body(1024 * 1024, 'b');
+  const std::string forged = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged";
+  HttpServer server([&](const ServedRequest& request, ServedConnection& connection) {
+    if (request.target == "/next") return connection.Reply(200, {}, "true");
+    connection.SendRaw("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body +
+                       forged);
+  });
+  Received first;
+  ASSERT_TRUE(Get(server.url() + "/first", first.Sink()));
+  EXPECT_TRUE(first.body == body);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // All of it has come by then.
+  Received next;
+  ASSERT_TRUE(Get(server.url() + "/next", next.Sink()));
+  EXPECT_EQ(next.body, "true");
+}
+
 TEST_F(CurlTransportTest, CallsRunSideBySide) {
   std::latch both(2);
   HttpServer server([&](const ServedRequest&, ServedConnection& connection) {
