@@ -18,6 +18,10 @@ namespace {
 // How often the injected clock is looked at while a probe is awaited.
 constexpr Duration kTick = std::chrono::milliseconds(100);
 
+// So many bytes of an answer are a word of the store's. Within the silence that opens the breaker that is just more
+// than the transport's least rate: what trickles more slowly says nothing.
+constexpr uint64_t kBytesOfWord = 4096;
+
 enum class Verdict { kAnswered, kNoAnswer, kSaysNothing };
 
 Verdict Judge(const Result<void>& outcome) {
@@ -95,8 +99,13 @@ Result<void> BreakerStore::GetRange(const ObjectId& object, ByteRange range, con
   const Wait wait(*this);
   bool sink_failed = false;
   bool arrived = false;
+  uint64_t unnoted = 0;
   const ByteSink watched = [&](uint64_t offset, std::span<const std::byte> bytes) {
-    bytes_came_at_.store(clock_.Now().time_since_epoch().count(), std::memory_order_relaxed);
+    unnoted += bytes.size();
+    if (unnoted >= kBytesOfWord) {
+      unnoted = 0;
+      bytes_came_at_.store(clock_.Now().time_since_epoch().count(), std::memory_order_relaxed);
+    }
     Result<void> taken = sink(offset, bytes);
     sink_failed = !taken;
     arrived = true;

@@ -200,5 +200,29 @@ TEST_F(NoHang, H08_UmountWorksOrSaysWhoHoldsIt) {
   EXPECT_LT(SecondsOf([&] { MountTest::mount().Unmount(); }), Promise(10));
 }
 
+TEST_F(NoHang, H09_BytesThatTrickleAreNoAnswerToAWalk) {
+  WriteManyLocalFiles();
+  Put("a", Pattern(256 * kKiB));
+  MountBoth({"--op-timeout", "30s"});
+  ASSERT_EQ(ReadWhole(At(NameOf(0))).bytes, "local");
+  const UniqueFd fd = OpenDirect(At("a"));
+  ASSERT_TRUE(fd.is_open());
+  proxy().AddRule({.operation = "GET", .fault = {.bytes_per_second = 5}});
+  for (const char* const asked : {"LIST", "HEAD"}) {
+    proxy().AddRule({.operation = asked, .fault = {.delay = std::chrono::hours(1)}});
+  }
+  auto read = std::async(std::launch::async, [&] { return ReadAt(fd.get(), 0, 4096).error; });
+  ASSERT_TRUE(Eventually([&] { return proxy().Count("GET") > 0; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // Past what the mount knows.
+  const int asked_before = proxy().Count("");
+  int failed = 0;
+  const double seconds = SecondsOf([&] { failed = WalkManyFiles(); });
+  EXPECT_NE(BreakerState(), "closed");
+  EXPECT_EQ(failed, 0);
+  EXPECT_LT(seconds, Promise(kWalkLimit));
+  EXPECT_GT(proxy().Count(""), asked_before) << "nobody had to ask";
+  EXPECT_THAT(read.get(), AnyOf(EIO, ETIMEDOUT));
+}
+
 }  // namespace
 }  // namespace s3overlay::testing
