@@ -25,14 +25,34 @@ Result<void> CheckIsDirectory(const std::string& path) {
   return {};
 }
 
-// What the daemon itself writes must not pass through its own mount: it would wait for itself.
-Result<void> CheckIsOutside(const std::string& what, const std::string& path, const std::string& mountpoint) {
-  if (path.empty()) return {};
+// Whether the way to a path leads through the mountpoint, be it by links. A link counts with both of its ends.
+bool LeadsBelow(std::filesystem::path path, const std::string& mountpoint) {
   std::error_code error;
-  const std::string real = std::filesystem::weakly_canonical(path, error).string();
-  if (error || (real != mountpoint && !real.starts_with(mountpoint + "/"))) return {};
-  return Refusal(
-      fmt::format("{} {} lies below the mountpoint {}: choose a path outside of it", what, path, mountpoint));
+  const std::string target = std::filesystem::weakly_canonical(path, error).string();
+  if (!error && target.starts_with(mountpoint + "/")) return true;
+  for (; path.has_relative_path(); path = path.parent_path()) {
+    if (std::filesystem::weakly_canonical(path, error) == mountpoint && !error) return true;
+  }
+  return false;
+}
+
+// What the daemon itself writes or reads must not pass through its own mount: it would wait for itself.
+Result<void> CheckIsOutside(const std::string& what, const std::string& path, const std::string& mountpoint) {
+  if (path.empty() || !LeadsBelow(path, mountpoint)) return {};
+  return Refusal(fmt::format("{} {} lies below the mountpoint {}: move it outside, or choose another path", what, path,
+                             mountpoint));
+}
+
+// The configuration is read once; but what lies below would be hidden from whoever mounts anew.
+Result<void> CheckFilesAreOutside(const MountConfig& config, const std::string& mountpoint) {
+  if (config.cache.enabled) S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--cache-dir", config.cache.dir, mountpoint));
+  S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--log-file", config.log.file, mountpoint));
+  S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--config", config.config_file, mountpoint));
+  S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--env-file", config.env_file, mountpoint));
+  for (const LayerSpec& layer : config.layers) {
+    S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--ca-bundle", layer.store.ca_bundle, mountpoint));
+  }
+  return {};
 }
 
 // Mounts are checked before anything is asked of the path itself: a mount that hangs would hang us.
@@ -52,8 +72,7 @@ Result<std::string> PrepareMountpoint(const MountConfig& config) {
   if (!mountpoint) return Refusal(fmt::format("mountpoint {}: {}", config.mountpoint, mountpoint.error().message));
   S3OVERLAY_RETURN_IF_ERROR(ClearTheWay(*mountpoint));
   S3OVERLAY_RETURN_IF_ERROR(CheckIsDirectory(*mountpoint));
-  if (config.cache.enabled) S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--cache-dir", config.cache.dir, *mountpoint));
-  S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--log-file", config.log.file, *mountpoint));
+  S3OVERLAY_RETURN_IF_ERROR(CheckFilesAreOutside(config, *mountpoint));
   return mountpoint;
 }
 

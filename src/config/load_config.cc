@@ -28,26 +28,31 @@ std::string EarlyValue(std::string_view option, const Settings& flags, const Env
   return ValueOf(environment, EnvironmentName(option));
 }
 
-// Answers how to do it again; an empty function where there is no such file.
-Result<std::function<std::optional<Environment>()>> AddEnvFile(const Settings& flags, Environment& environment) {
-  std::string path = EarlyValue("env-file", flags, environment);
-  if (path.empty()) return std::function<std::optional<Environment>()>();
-  path = std::filesystem::absolute(path);  // A daemon's working directory is another.
-  const Result<Environment> more = ReadEnvFile(path);
-  if (!more) return Invalid("--env-file: " + more.error().message);
-  const Environment process = environment;
-  AddMissing(environment, *more);
-  return std::function([process, path]() -> std::optional<Environment> {
-    const Result<Environment> now = ReadEnvFile(path);
-    if (!now) return std::nullopt;
-    Environment merged = process;
-    AddMissing(merged, *now);
-    return merged;
-  });
+// The path of such an option, or "". Absolute: a daemon's working directory is another.
+std::string EarlyPath(std::string_view option, const Settings& flags, const Environment& environment) {
+  const std::string path = EarlyValue(option, flags, environment);
+  return path.empty() ? "" : AbsolutePath(path);
 }
 
-Result<ConfigFile> ReadConfigFile(const Settings& flags, const Environment& environment) {
-  const std::string path = EarlyValue("config", flags, environment);
+// What the process has, the file beneath it, and how to read the file again.
+Result<void> SetEnvironment(const Settings& flags, Environment process, MountConfig& config) {
+  config.environment = std::move(process);
+  config.env_file = EarlyPath("env-file", flags, config.environment);
+  if (config.env_file.empty()) return {};
+  const Result<Environment> of_file = ReadEnvFile(config.env_file);
+  if (!of_file) return Invalid("--env-file: " + of_file.error().message);
+  config.reload_environment = [own = config.environment, path = config.env_file]() -> std::optional<Environment> {
+    const Result<Environment> now = ReadEnvFile(path);
+    if (!now) return std::nullopt;
+    Environment merged = own;
+    AddMissing(merged, *now);
+    return merged;
+  };
+  AddMissing(config.environment, *of_file);
+  return {};
+}
+
+Result<ConfigFile> ReadConfigFile(const std::string& path) {
   if (path.empty()) return ConfigFile{};
   const Result<std::string> text = ReadTextFile(path);
   if (!text) return Invalid("--config: " + text.error().message);
@@ -95,21 +100,19 @@ struct LoadedDraft {
   StoreSettings store;
 };
 
-Result<LoadedDraft> LoadDraft(const Settings& flags, Environment environment, LogLevel log_level) {
+Result<LoadedDraft> LoadDraft(const Settings& flags, Environment process_environment, LogLevel log_level) {
   LoadedDraft loaded;
-  loaded.draft.config.log.level = log_level;
-  loaded.draft.config.ownership = {.uid = ::geteuid(), .gid = ::getegid()};
-  auto reload = AddEnvFile(flags, environment);
-  if (!reload) return reload.error();
-  Result<ConfigFile> file = ReadConfigFile(flags, environment);
+  MountConfig& config = loaded.draft.config;
+  config.log.level = log_level;
+  config.ownership = {.uid = ::geteuid(), .gid = ::getegid()};
+  S3OVERLAY_RETURN_IF_ERROR(SetEnvironment(flags, std::move(process_environment), config));
+  config.config_file = EarlyPath("config", flags, config.environment);
+  Result<ConfigFile> file = ReadConfigFile(config.config_file);
   if (!file) return file.error();
   loaded.file = *std::move(file);
-  const Settings settings = MergeSettings(flags, SettingsOf(environment), loaded.file.settings);
+  const Settings settings = MergeSettings(flags, SettingsOf(config.environment), loaded.file.settings);
   S3OVERLAY_RETURN_IF_ERROR(ApplySettings(settings, loaded.draft));
   loaded.has_own_layers = settings.contains("layer");
-  MountConfig& config = loaded.draft.config;
-  config.environment = std::move(environment);
-  config.reload_environment = *std::move(reload);
   config.default_bucket = DefaultBucket(config.environment);
   loaded.store = {loaded.draft.endpoint, loaded.draft.region, config.store, &config.environment};
   Result<StoreConfig> store = MakeStore(loaded.store, {});

@@ -72,6 +72,8 @@ struct MountConfig {
 
   StoreConfig store;           // What --endpoint and its like say; for the tools.
   std::string default_bucket;  // Of OVH_S3_BUCKET or S3_BUCKET; may be empty.
+  std::string config_file;     // --config and
+  std::string env_file;        // --env-file; empty without.
   Environment environment;     // Where credentials are looked for.
   // The environment with what --env-file holds by then; nothing where that cannot be read. Empty without such a file.
   std::function<std::optional<Environment>()> reload_environment;

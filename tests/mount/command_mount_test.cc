@@ -131,6 +131,9 @@ TEST_F(Command, AMissingBucketIsNoEmptyOne) {
 }
 
 TEST_F(Command, WrongUsageIsTold) {
+  for (const char* const name : {"settings", "settings.toml", "ca.pem"}) {
+    sandbox().dir().Write(std::string("mnt/") + name, "");
+  }
   for (const std::vector<std::string>& wrong : {std::vector<std::string>{"--no-such-option"},
                                                 {"--cache-size", "much"},
                                                 {"--metadata-ttl", "-1s"},
@@ -138,12 +141,33 @@ TEST_F(Command, WrongUsageIsTold) {
                                                 {"--layer", "s3://"},
                                                 {"--cache-dir", sandbox().mountpoint() + "/cache"},
                                                 {"--log-file", sandbox().mountpoint() + "/log"},
+                                                {"--env-file", sandbox().mountpoint() + "/settings"},
+                                                {"--config", sandbox().mountpoint() + "/settings.toml"},
+                                                {"--ca-bundle", sandbox().mountpoint() + "/ca.pem"},
                                                 {"--config", "/no/such.toml"},
                                                 {"--endpoint", "ftp://x"}}) {
     const ProcessResult result = FailToMount(wrong);
     EXPECT_EQ(result.exit_code, 2) << ::testing::PrintToString(wrong) << result.err;
     EXPECT_THAT(result.err, AnyOf(HasSubstr(wrong[0]), HasSubstr(wrong.back()))) << "it does not name what is wrong";
   }
+}
+
+TEST_F(Command, SettingsAreRefusedBelowTheMountpointAndNowhereElse) {
+  namespace fs = std::filesystem;
+  const std::string below = sandbox().dir().Write("mnt/.env", "");
+  const std::string beside = sandbox().dir().Write("mnt-settings/.env", "");
+  const std::string link_into = sandbox().dir() / "link-into";
+  fs::create_symlink(below, link_into);
+  fs::create_symlink(beside, sandbox().mountpoint() + "/link-out");
+  for (const std::string& path : {below, link_into, sandbox().mountpoint() + "/link-out"}) {
+    const ProcessResult result = FailToMount({"--env-file", path});
+    EXPECT_EQ(result.exit_code, 2) << path;
+    EXPECT_THAT(result.err,
+                AllOf(HasSubstr("--env-file " + path + " lies below the mountpoint"), HasSubstr("move it outside")))
+        << path;
+  }
+  MountBoth({"--env-file", beside, "--config", beside});
+  MountBoth({"--env-file", sandbox().mountpoint() + "/../mnt-settings/.env"});
 }
 
 TEST_F(Command, AMountpointThatCannotBeOneIsRefused) {

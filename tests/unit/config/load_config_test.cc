@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "support/temp_dir.h"
 
@@ -61,6 +62,17 @@ TEST_F(LoadConfig, AnEnvFileGivesSettingsAndCredentialsBelowTheEnvironment) {
   EXPECT_EQ(config.environment.at("AWS_ACCESS_KEY_ID"), "of-file");
   EXPECT_EQ(config.store.region, "of-process");
   EXPECT_EQ(config.metadata_ttl, seconds(9));
+}
+
+TEST_F(LoadConfig, TheFilesOfSettingsAreKnownByTheirAbsolutePaths) {
+  EXPECT_EQ(Loaded().config_file, "");
+  EXPECT_EQ(Loaded().env_file, "");
+  const std::string config_file = dir_.Write("m.toml", "");
+  const std::string env_file = dir_.Write("env", "S3OVERLAY_CONFIG=" + config_file + "\n");
+  Give("env-file", {std::filesystem::relative(env_file)});
+  const MountConfig config = Loaded();
+  EXPECT_EQ(config.env_file, env_file);
+  EXPECT_EQ(config.config_file, config_file);
 }
 
 TEST_F(LoadConfig, TheStoreIsThatOfTheFamilyWithTheKeys) {
