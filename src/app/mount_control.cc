@@ -49,7 +49,8 @@ StatusObject RunningMount::GetStatus() {
           {"memory", MemoryStatus()},
           {"reads", ReadStatus()},
           {"requests", RequestStatus()},
-          {"keys_hidden", Counted(Metric::kKeysHidden)}};
+          {"keys_hidden", Counted(Metric::kKeysHidden)},
+          {"metrics", MetricsStatus()}};
 }
 
 StatusValue RunningMount::CacheStatus() {
@@ -95,6 +96,15 @@ StatusValue RunningMount::RequestStatus() const {
                        {"bad_responses", Counted(Metric::kS3BadResponses)},
                        {"received_bytes", Counted(Metric::kS3BytesReceived)},
                        {"breaker_opened", Counted(Metric::kBreakerOpened)}}};
+}
+
+StatusValue RunningMount::MetricsStatus() const {
+  StatusObject metrics;
+  for (size_t i = 0; i < static_cast<size_t>(Metric::kCount); ++i) {
+    const auto metric = static_cast<Metric>(i);
+    metrics.emplace_back(Describe(metric).name, Counted(metric));
+  }
+  return {std::move(metrics)};
 }
 
 Result<Resolution> RunningMount::Resolve(std::string_view path, const CallContext& context) {

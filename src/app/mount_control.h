@@ -33,6 +33,7 @@ class RunningMount final : public MountControl {
   StatusValue MemoryStatus() const;
   StatusValue ReadStatus() const;
   StatusValue RequestStatus() const;
+  StatusValue MetricsStatus() const;
   StatusValue Counted(Metric metric) const { return {graph_.metrics().Get(metric)}; }
 
   const RunningMountOptions options_;

@@ -28,6 +28,7 @@ std::string ResolutionToJson(const Resolution& resolution);
 std::string CacheStatsToJson(const BlockCacheStats& stats, const std::optional<CacheOwner>& owner = std::nullopt);
 std::string VerifyReportToJson(const CacheVerifyReport& report);
 
+// Without `metrics`, which are for programs: what people want to know of them has its place among the other fields.
 std::string StatusToText(const StatusObject& status);
 std::string ResolutionToText(const Resolution& resolution);
 std::string CacheStatsToText(const BlockCacheStats& stats, const std::optional<CacheOwner>& owner = std::nullopt);

@@ -105,8 +105,10 @@ std::string FormatBytes(uint64_t bytes) {
 }
 
 std::string StatusToText(const StatusObject& status) {
+  StatusObject shown = status;
+  std::erase_if(shown, [](const auto& field) { return field.first == "metrics"; });
   std::string out;
-  PrintTree(status, 0, out);
+  PrintTree(shown, 0, out);
   return out;
 }
 

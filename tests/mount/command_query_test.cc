@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "s3overlay/metrics.h"
 #include "support/mount/mount_test.h"
 
 namespace s3overlay::testing {
@@ -148,19 +149,39 @@ TEST_F(Query, StatusShowsTheMount) {
   ASSERT_TRUE(Holds(At("a"), "in S3"));
   const auto status = mount().Status();
   for (const char* const field : {"schema", "version", "pid", "mountpoint", "uptime_s", "ready", "fuse", "layers",
-                                  "endpoints", "cache", "memory", "reads", "requests"}) {
+                                  "endpoints", "cache", "memory", "reads", "requests", "metrics"}) {
     EXPECT_TRUE(status.contains(field)) << field << " lacks in " << status.dump();
+  }
+  for (const char* const field : {"/fuse/libfuse", "/fuse/passthrough/on", "/fuse/passthrough/reason", "/memory/limit",
+                                  "/memory/used", "/memory/peak_rss"}) {
+    EXPECT_TRUE(status.contains(nlohmann::json::json_pointer(field))) << field << " lacks in " << status.dump();
   }
   EXPECT_EQ(status.at("pid"), mount().pid());
   EXPECT_EQ(status.at("mountpoint"), mount().path());
   EXPECT_EQ(status.at("ready"), true);
   EXPECT_EQ(status.at("endpoints")[0].at("url"), proxy().url());
   EXPECT_EQ(status.at("endpoints")[0].at("breaker"), "closed");
-  EXPECT_TRUE(status.at("fuse").at("passthrough").contains("on"));
   const ProcessResult text = sandbox().Run({"status"});
   EXPECT_THAT(text.out, HasSubstr(mount().path())) << "without a mountpoint: all of them";
+  EXPECT_THAT(text.out, Not(HasSubstr("metrics:")));
   Unmount();
   EXPECT_EQ(sandbox().Run({"status", sandbox().mountpoint()}).exit_code, 4);
+}
+
+TEST_F(Query, StatusHasEveryMetricByItsName) {
+  Put("a", "in S3");
+  MountStore();
+  ASSERT_TRUE(Holds(At("a"), "in S3"));
+  const auto metrics = mount().Status().at("metrics");
+  EXPECT_EQ(metrics.size(), static_cast<size_t>(Metric::kCount));
+  for (size_t i = 0; i < static_cast<size_t>(Metric::kCount); ++i) {
+    const std::string name(Describe(static_cast<Metric>(i)).name);
+    ASSERT_TRUE(metrics.contains(name)) << name;
+    EXPECT_TRUE(metrics.at(name).is_number_unsigned()) << name;
+  }
+  EXPECT_EQ(metrics.at("read_s3"), 5);
+  EXPECT_EQ(metrics.at("opens_fresh"), 1);
+  EXPECT_EQ(metrics.at("s3_get_requests"), proxy().Count("GET"));
 }
 
 TEST_F(Query, CacheStatsVerifyAndClearWhileMountedAndAfterwards) {

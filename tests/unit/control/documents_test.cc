@@ -58,6 +58,9 @@ TEST(Documents, StatusIsTheMountsOwnTree) {
   EXPECT_EQ(StatusToText(testing::SampleStatus()),
             "pid: 42\noffset: -1\nuptime_s: 1.2\nready: yes\nnothing: -\n"
             "layers:\n  - spec: s3://b\n    ok: no\nmemory:\n  limit: 18446744073709551615\n");
+  const StatusObject with_metrics = {{"pid", {int64_t{42}}}, {"metrics", {StatusObject{{"s3_errors", {uint64_t{7}}}}}}};
+  EXPECT_EQ(Json::parse(StatusToJson(with_metrics))["metrics"]["s3_errors"], 7);
+  EXPECT_EQ(StatusToText(with_metrics), "pid: 42\n") << "the table of all numbers is for programs";
 }
 
 TEST(Documents, TextFromOutsideCannotSteerATerminal) {
