@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <regex>
+#include <sstream>
 
 #include "s3overlay/metrics.h"
 #include "support/mount/mount_test.h"
@@ -21,6 +23,16 @@ using ::testing::Not;
 
 class Query : public MountTest {
  protected:
+  // The lines of the debug log about requests of a method.
+  std::vector<std::string> RequestLines(const std::string& method) {
+    std::vector<std::string> found;
+    std::istringstream lines(sandbox().Log());
+    for (std::string line; std::getline(lines, line);) {
+      if (line.find("[debug] " + method + " ") != std::string::npos) found.push_back(line);
+    }
+    return found;
+  }
+
   // The data files of the cache.
   std::vector<std::string> DataFiles() {
     std::vector<std::string> files;
@@ -265,12 +277,29 @@ TEST_F(Query, NoSecretIsEverShown) {
 
 TEST_F(Query, EveryRequestIsALineOfTheDebugLog) {
   Put("dir/log-me", Pattern(300 * kKiB));
+  Put("unlisted/log-me", "a HEAD tells of it");
   MountStore();
+  proxy().AddRule({.operation = "GET",
+                   .fault = {.answer = S3ErrorAnswer("500 Internal Server Error", "InternalError")},
+                   .count = 1});
   ASSERT_EQ(ReadWhole(At("dir/log-me")).error, 0);
+  proxy().AddRule({.operation = "LIST", .fault = {.answer = S3ErrorAnswer("403 Forbidden", "AccessDenied")}});
+  ASSERT_TRUE(Holds(At("unlisted/log-me"), "a HEAD tells of it"));
   Unmount();
-  EXPECT_GT(proxy().Count("GET", "log-me"), 0);
-  EXPECT_EQ(sandbox().CountLogLines({"[debug]", "GET", "dir/log-me", "206"}), proxy().Count("GET", "log-me"));
-  EXPECT_EQ(sandbox().CountLogLines({"[debug]", "LIST", "200"}), proxy().Count("LIST"));
+  const std::string prefix = "s3://" + bucket().name() + "/data/";
+  for (const auto& [method, subject] : {std::pair("HEAD", "HEAD " + prefix + "unlisted/log-me"),
+                                        std::pair("GET", "GET " + prefix + "[a-z]+/log-me bytes=[0-9]+-[0-9]+"),
+                                        std::pair("LIST", "LIST " + prefix + "[a-z/-]*")}) {
+    const std::regex pattern(".* \\[debug\\] " + subject +
+                             ": HTTP [1-5][0-9]{2} in [0-9]+ ms, attempt [1-9][0-9]*(: .+)?");
+    const std::vector<std::string> lines = RequestLines(method);
+    EXPECT_GT(lines.size(), 0U) << method;
+    EXPECT_EQ(static_cast<int>(lines.size()), proxy().Count(method));
+    for (const std::string& line : lines) EXPECT_TRUE(std::regex_match(line, pattern)) << line;
+  }
+  EXPECT_EQ(sandbox().CountLogLines({"[debug] GET", "dir/log-me", "HTTP 500", "attempt 1"}), 1);
+  EXPECT_EQ(sandbox().CountLogLines({"[debug] GET", "dir/log-me", "HTTP 206"}), proxy().Count("GET", "dir/log-me") - 1);
+  EXPECT_GT(sandbox().CountLogLines({"[debug] GET", "dir/log-me", "HTTP 206", "attempt 2"}), 0);
 }
 
 TEST_F(Query, HelpOfEachCommandAndTheVersion) {
