@@ -10,8 +10,10 @@
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <set>
 
 #include "config/values.h"
+#include "credentials/environment_source.h"
 #include "s3overlay/unique_fd.h"
 
 extern char** environ;  // environ(7)
@@ -81,6 +83,16 @@ bool ParseLine(std::string_view line, Environment& environment) {
   return true;
 }
 
+// Of every family of credentials.
+std::set<std::string> KeyVariables() {
+  std::set<std::string> names;
+  for (const EnvironmentFamily& family : {OvhFamily(), AwsFamily()}) {
+    names.insert({family.access_key, family.secret_key, family.session_token});
+  }
+  names.erase("");  // A family without session tokens.
+  return names;
+}
+
 }  // namespace
 
 Environment ProcessEnvironment() {
@@ -116,11 +128,16 @@ Result<Environment> ReadEnvFile(const std::string& path) {
   return ParseEnvFile(*text, path);
 }
 
-void AddMissing(Environment& environment, const Environment& more) {
-  for (const auto& [name, value] : more) {
-    std::string& there = environment[name];
+Environment MergeEnvFile(Environment process, const Environment& file) {
+  const std::set<std::string> keys = KeyVariables();
+  const bool has_keys =
+      std::any_of(keys.begin(), keys.end(), [&](const auto& key) { return !ValueOf(process, key).empty(); });
+  for (const auto& [name, value] : file) {
+    if (has_keys && keys.contains(name)) continue;
+    std::string& there = process[name];
     if (there.empty()) there = value;
   }
+  return process;
 }
 
 std::string ValueOf(const Environment& environment, const std::string& name) {

@@ -22,8 +22,10 @@ Result<Environment> ParseEnvFile(std::string_view text, std::string_view name);
 // The same of a file; kInvalidArgument where it cannot be read.
 Result<Environment> ReadEnvFile(const std::string& path);
 
-// Adds what `environment` does not have. A variable that is set to nothing counts as not there.
-void AddMissing(Environment& environment, const Environment& more);
+// What the process has, and beneath it the variables of --env-file one by one; but of the file's keys all or none:
+// where the process has any key of either family (OVH_S3_*, AWS_*), the file's would join it to another's, or go before
+// it. A variable that is set to nothing counts as not there.
+Environment MergeEnvFile(Environment process, const Environment& file);
 
 // The value, or "" where it is not set.
 std::string ValueOf(const Environment& environment, const std::string& name);

@@ -44,11 +44,9 @@ Result<void> SetEnvironment(const Settings& flags, Environment process, MountCon
   config.reload_environment = [own = config.environment, path = config.env_file]() -> std::optional<Environment> {
     const Result<Environment> now = ReadEnvFile(path);
     if (!now) return std::nullopt;
-    Environment merged = own;
-    AddMissing(merged, *now);
-    return merged;
+    return MergeEnvFile(own, *now);
   };
-  AddMissing(config.environment, *of_file);
+  config.environment = MergeEnvFile(std::move(config.environment), *of_file);
   return {};
 }
 

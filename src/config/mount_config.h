@@ -20,7 +20,7 @@
 
 namespace s3overlay {
 
-// Names to values: of the process, and of --env-file for names that the process has not.
+// Names to values: of the process, and beneath it of --env-file (MergeEnvFile).
 using Environment = std::map<std::string, std::string>;
 
 // How a store is reached. Layers with equal ones share a store, a breaker and a lane.

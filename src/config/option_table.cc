@@ -214,7 +214,8 @@ const OptionRow kTable[] = {
      "A TOML file with these options as keys (cache-size = \"10G\"), and [[layer]] tables with spec, at, endpoint, region "
      "and addressing", true},
     {"env-file", kValue, "FILE", kSettings,
-     "NAME=value lines, for credentials and S3OVERLAY_* settings; the real environment comes first", true},
+     "NAME=value lines, for credentials and S3OVERLAY_* settings; the real environment comes first, and with a key of its "
+     "own leaves all keys of FILE out", true},
 };
 // clang-format on
 

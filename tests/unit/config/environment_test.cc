@@ -47,9 +47,31 @@ TEST(EnvFile, AFileThatIsNotThereIsAWrongSetting) {
 }
 
 TEST(EnvFile, TheRealEnvironmentBeatsIt) {
-  Environment environment = {{"SET", "real"}, {"EMPTY", ""}};
-  AddMissing(environment, {{"SET", "file"}, {"EMPTY", "file"}, {"NEW", "file"}});
-  EXPECT_EQ(environment, (Environment{{"SET", "real"}, {"EMPTY", "file"}, {"NEW", "file"}}));
+  const Environment process = {{"SET", "real"}, {"EMPTY", ""}};
+  EXPECT_EQ(MergeEnvFile(process, {{"SET", "file"}, {"EMPTY", "file"}, {"NEW", "file"}}),
+            (Environment{{"SET", "real"}, {"EMPTY", "file"}, {"NEW", "file"}}));
+}
+
+const Environment kFileOfKeys = {{"OVH_S3_ACCESS_KEY", "file"}, {"OVH_S3_SECRET_KEY", "file"},
+                                 {"AWS_ACCESS_KEY_ID", "file"}, {"AWS_SECRET_ACCESS_KEY", "file"},
+                                 {"AWS_SESSION_TOKEN", "file"}, {"OVH_S3_ENDPOINT", "file"},
+                                 {"AWS_REGION", "file"},        {"OVH_S3_BUCKET", "file"}};
+
+TEST(EnvFile, ItsKeysAreLeftOutWhereTheRealEnvironmentHasAny) {
+  for (const char* const key :
+       {"OVH_S3_ACCESS_KEY", "OVH_S3_SECRET_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}) {
+    EXPECT_EQ(
+        MergeEnvFile({{key, "real"}, {"AWS_REGION", "real"}}, kFileOfKeys),
+        (Environment{{key, "real"}, {"AWS_REGION", "real"}, {"OVH_S3_ENDPOINT", "file"}, {"OVH_S3_BUCKET", "file"}}))
+        << key;
+  }
+}
+
+TEST(EnvFile, ItsKeysAreTakenWholeWhereTheRealEnvironmentHasNone) {
+  Environment process;
+  for (const auto& [name, value] : kFileOfKeys) process[name] = "";
+  EXPECT_EQ(MergeEnvFile(process, kFileOfKeys), kFileOfKeys);
+  EXPECT_EQ(MergeEnvFile({}, kFileOfKeys), kFileOfKeys);
 }
 
 }  // namespace

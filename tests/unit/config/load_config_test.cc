@@ -64,6 +64,23 @@ TEST_F(LoadConfig, AnEnvFileGivesSettingsAndCredentialsBelowTheEnvironment) {
   EXPECT_EQ(config.metadata_ttl, seconds(9));
 }
 
+TEST_F(LoadConfig, KeysOfTheEnvironmentAreNotMixedWithThoseOfAnEnvFile) {
+  const auto file =
+      dir_.Write("env", "AWS_SESSION_TOKEN=of-file\nOVH_S3_ACCESS_KEY=of-file\nOVH_S3_SECRET_KEY=of-file\n");
+  Give("env-file", {file});
+  environment_["AWS_ACCESS_KEY_ID"] = environment_["AWS_SECRET_ACCESS_KEY"] = "of-process";
+  environment_["AWS_ENDPOINT_URL"] = "http://aws:1";
+  environment_["OVH_S3_ENDPOINT"] = "http://ovh:1";
+  const MountConfig config = Loaded();
+  EXPECT_EQ(config.environment, environment_);
+  EXPECT_EQ(config.store.endpoint, "http://aws:1") << "that of the keys which are used";
+  EXPECT_EQ(config.reload_environment(), environment_) << "nor when the file is read again";
+  environment_.erase("AWS_ACCESS_KEY_ID");
+  environment_.erase("AWS_SECRET_ACCESS_KEY");
+  EXPECT_EQ(Loaded().environment.at("OVH_S3_SECRET_KEY"), "of-file");
+  EXPECT_EQ(Loaded().store.endpoint, "http://ovh:1");
+}
+
 TEST_F(LoadConfig, TheFilesOfSettingsAreKnownByTheirAbsolutePaths) {
   EXPECT_EQ(Loaded().config_file, "");
   EXPECT_EQ(Loaded().env_file, "");
