@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <functional>
+#include <list>
 #include <string>
 #include <thread>
 #include <vector>
@@ -50,7 +50,8 @@ class ThreadPool {
   mutable Mutex mu_;
   CondVar work_available_;
   CondVar idle_;
-  std::deque<Task> queue_ S3OVERLAY_GUARDED_BY(mu_);
+  std::list<Task> queue_
+      S3OVERLAY_GUARDED_BY(mu_);  // Unlike a deque it needs no memory to be empty: Stop must not fail.
   std::vector<std::thread> threads_ S3OVERLAY_GUARDED_BY(mu_);
   size_t waiting_ S3OVERLAY_GUARDED_BY(mu_) = 0;
   size_t running_ S3OVERLAY_GUARDED_BY(mu_) = 0;

@@ -33,7 +33,7 @@ bool ThreadPool::TrySubmit(Task task) {
 
 void ThreadPool::Stop() {
   std::vector<std::thread> threads;
-  std::deque<Task> dropped;
+  std::list<Task> dropped;
   {
     MutexLock lock(mu_);
     stopping_ = true;

@@ -3,6 +3,7 @@
 // The parts' side of the fetcher: prefetch, and a part's life on a thread of a pool.
 #include <algorithm>
 #include <exception>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -63,9 +64,10 @@ void BlockFetcher::GiveBack(Part& part) {
 }
 
 uint64_t BlockFetcher::GetPrefetchShare() const {
+  const TimePoint now = clock_.Now();
   MutexLock lock(mu_);
   // Of bytes that come as blocks, each with its overhead: who keeps to its share is not refused.
-  return prefetchers_.ShareOf(memory_.prefetch_limit() * block_size_ / (block_size_ + BlockMemory::kOverhead));
+  return prefetchers_.ShareOf(memory_.prefetch_limit() * block_size_ / (block_size_ + BlockMemory::kOverhead), now);
 }
 
 void BlockFetcher::Abandon(const PrefetchToken& token) {
@@ -219,7 +221,11 @@ void BlockFetcher::Finish(const PartPtr& part, const Result<void>& outcome) {
   for (uint64_t index = part->blocks.first; index < part->blocks.last && !outcome; ++index) {
     const FlightPtr& flight = part->flights[index - part->blocks.first];
     if (!flight || flight->is_over()) continue;
-    flight->error = outcome.error();
+    try {
+      flight->error = outcome.error();
+    } catch (const std::bad_alloc&) {
+      flight->error = Error{outcome.error().code, "no memory"};  // Too short to need any. Who waits needs an answer.
+    }
     flight->landed.SignalAll();
     const auto found = flights_.find(part->KeyOf(index));
     if (found != flights_.end() && found->second == flight) flights_.erase(found);

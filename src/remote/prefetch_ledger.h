@@ -22,8 +22,11 @@ class PrefetchLedger {
   // True where something may have been fetched for it.
   bool Remove(const void* owner) { return last_use_.erase(owner) > 0; }
 
-  // What each owner may hold of `bytes`.
-  uint64_t ShareOf(uint64_t bytes) const { return bytes / std::max<uint64_t>(1, last_use_.size()); }
+  // What each owner may hold of `bytes`. Those that have fallen silent are not counted: theirs goes when it is needed.
+  uint64_t ShareOf(uint64_t bytes, TimePoint now) const {
+    const auto active = std::ranges::count_if(last_use_, [&](const auto& use) { return now - use.second <= kIdle; });
+    return bytes / std::max<uint64_t>(1, static_cast<uint64_t>(active));
+  }
 
   // Takes out and answers those that have asked for nothing for a while.
   std::vector<const void*> TakeIdle(TimePoint now) {

@@ -36,9 +36,9 @@ class StorePools {
   ThreadPool* PoolOf(const ObjectStore& store) S3OVERLAY_EXCLUDES(mu_) {
     MutexLock lock(mu_);
     if (stopped_) return nullptr;
-    std::unique_ptr<ThreadPool>& pool = pools_[&store];
-    if (pool == nullptr) pool = std::make_unique<ThreadPool>(each_);
-    return pool.get();
+    const auto found = pools_.find(&store);
+    if (found != pools_.end()) return found->second.get();
+    return pools_.emplace(&store, std::make_unique<ThreadPool>(each_)).first->second.get();
   }
 
   const ThreadPoolOptions each_;
