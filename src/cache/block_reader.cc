@@ -86,13 +86,12 @@ bool BlockReader::ReadPagesAtOnce(const DataFile& file, uint64_t offset, std::sp
 }
 
 // Small files come in such numbers that most are not open. Only where it cannot hang: a network file system, or one of
-// FUSE, would be asked. What was checked through an earlier descriptor is checked again: this one has not been told of
-// writes that were lost before.
+// FUSE, would be asked.
 bool BlockReader::OpenAtOnce(BlockPin& pin) {
   if (!reads_at_once_ || waiter_.is_overdue()) return false;
   pin.file = DataFile::OpenAtOnce(DataPath(dir_, pin.object->name, pin.object->extension), pin.object->identity);
   if (pin.file == nullptr) return false;
-  pin.checked = false;
+  pin.checked = false;  // If it was, then through a descriptor that has been closed meanwhile.
   table_.KeepOpen(pin.object, pin.file);
   return true;
 }

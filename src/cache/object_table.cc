@@ -107,8 +107,11 @@ void ObjectTable::KeepOpen(const ObjectPtr& object, std::shared_ptr<DataFile> fi
   closing.swap(closing_);
 }
 
+// What was checked through this descriptor is checked again through the next one, which is not told of writes that were
+// lost before it was opened.
 void ObjectTable::CloseFile(CachedObject& object) {
   if (object.file == nullptr) return;
+  object.blocks.Doubt();
   closing_.push_back(std::move(object.file));
   object.file = nullptr;
   open_.erase(object.open_position);
