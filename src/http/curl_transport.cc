@@ -167,7 +167,7 @@ class CurlTransport::Handle {
   }
 
   // Whether nothing has come on the idle connection. What follows an answer would be taken for the answer to the next
-  // request; and the peer's end shows in the same way.
+  // request; and the peer's end shows in the same way. Of https this sees what has not been decrypted yet.
   bool IsQuiet() const {
     if (socket_ == CURL_SOCKET_BAD) return true;
     pollfd waiting{.fd = socket_, .events = POLLIN, .revents = 0};

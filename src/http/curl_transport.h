@@ -47,7 +47,7 @@ class CurlTransport final : public HttpTransport {
 
  private:
   class Share;   // TLS sessions, which all handles know.
-  class Handle;  // One transfer at a time, and the connections it left open.
+  class Handle;  // One transfer at a time, and the connection it left open.
 
   std::unique_ptr<Handle> TakeHandle() S3OVERLAY_EXCLUDES(mu_);
   std::unique_ptr<Handle> TakeIdle() S3OVERLAY_EXCLUDES(mu_);  // Null: there is none.

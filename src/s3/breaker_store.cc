@@ -99,13 +99,8 @@ Result<void> BreakerStore::GetRange(const ObjectId& object, ByteRange range, con
   const Wait wait(*this);
   bool sink_failed = false;
   bool arrived = false;
-  uint64_t unnoted = 0;
   const ByteSink watched = [&](uint64_t offset, std::span<const std::byte> bytes) {
-    unnoted += bytes.size();
-    if (unnoted >= kBytesOfWord) {
-      unnoted = 0;
-      bytes_came_at_.store(clock_.Now().time_since_epoch().count(), std::memory_order_relaxed);
-    }
+    NoteBytes(bytes.size());
     Result<void> taken = sink(offset, bytes);
     sink_failed = !taken;
     arrived = true;
@@ -116,6 +111,13 @@ Result<void> BreakerStore::GetRange(const ObjectId& object, ByteRange range, con
   const bool slow = arrived && !outcome && outcome.error().code == ErrorCode::kTimedOut;
   Record(sink_failed || slow ? Result<void>() : outcome);
   return outcome;
+}
+
+// Of all answers together: many that are slow are no silence.
+void BreakerStore::NoteBytes(uint64_t count) {
+  if (unnoted_bytes_.fetch_add(count, std::memory_order_relaxed) + count < kBytesOfWord) return;
+  unnoted_bytes_.store(0, std::memory_order_relaxed);
+  bytes_came_at_.store(clock_.Now().time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 // A call that ends as soon as the store is taken to be away.

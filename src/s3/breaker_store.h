@@ -37,10 +37,10 @@ struct BreakerStoreOptions {
 // Counts as an outage: kUnavailable, kBadResponse, and kTimedOut where no byte arrived. Everything else that the store
 // says is an answer. A call whose deadline has passed before it is sent is no evidence of anything.
 //
-// Where callers wait and the store says nothing at all, a probe is sent beside them; if that fails too, and the silence
-// has lasted, the store is away. Then Head and List of who still waits fail at once, as those fail that come later: a
-// silent store costs its callers a few seconds, not a deadline each. A GetRange goes on until its own deadline: nothing
-// can stand in for it.
+// Where callers wait and the store says nothing at all, or lets bytes trickle, a probe is sent beside them; if that
+// fails too, and the silence has lasted, the store is away. Then Head and List of who still waits fail at once, as
+// those fail that come later: a silent store costs its callers a few seconds, not a deadline each. A GetRange goes on
+// until its own deadline: nothing can stand in for it.
 class BreakerStore final : public ObjectStore, public StatusSource {
  public:
   BreakerStore(std::unique_ptr<ObjectStore> store, BreakerStoreOptions options, const Clock& clock, Metrics& metrics);
@@ -67,6 +67,7 @@ class BreakerStore final : public ObjectStore, public StatusSource {
   // The error to answer with at once; nothing when the call may go through, which a Wait then ends.
   Result<void> Admit(const CallContext& context) S3OVERLAY_EXCLUDES(mu_);
   void Record(const Result<void>& outcome) S3OVERLAY_EXCLUDES(mu_);
+  void NoteBytes(uint64_t count);
   template <typename T, typename Call>
   Result<T> Ask(const CallContext& context, const Call& call);
   void Learn(const Result<void>& outcome) S3OVERLAY_REQUIRES(mu_);
@@ -90,7 +91,8 @@ class BreakerStore final : public ObjectStore, public StatusSource {
 
   std::atomic<bool> stopping_{false};
   std::atomic<bool> away_{false};                // The breaker is not closed; for calls under way.
-  std::atomic<Duration::rep> bytes_came_at_{0};  // Bytes of an answer, in the clock's time.
+  std::atomic<Duration::rep> bytes_came_at_{0};  // Bytes of answers that were more than a trickle, in the clock's time.
+  std::atomic<uint64_t> unnoted_bytes_{0};       // That have come since.
 
   mutable Mutex mu_;
   CondVar changed_;
