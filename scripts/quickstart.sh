@@ -56,15 +56,14 @@ if $down; then
   exit 0
 fi
 
-if [ -e "$state_file" ] && is_mounted "$(cat "$state_file")/dataset"; then
-  die "an earlier --keep is still up; take it down first: scripts/quickstart.sh --down"
+if [ -e "$state_file" ] && [ -d "$(cat "$state_file")" ]; then
+  die "an earlier run is still up, or was killed; take it down first: scripts/quickstart.sh --down"
 fi
 [ "$(id -u)" -eq 0 ] || die "root is needed, to install packages and to mount with passthrough"
 [ -c /dev/fuse ] || die "/dev/fuse is missing: load the kernel module (modprobe fuse), or hand the device to this container"
 
 say "1. Dependencies and build"
 scripts/install-deps.sh --test
-take_down  # What a kill or a restart of the machine left of an earlier one.
 generator=(-G Ninja)
 if [ -e build/CMakeCache.txt ]; then generator=(); fi  # CMake refuses another one than that of an earlier build.
 cmake -S . -B build "${generator[@]}" -DS3OVERLAY_TESTS=OFF >/tmp/s3overlay-cmake.log 2>&1 || { cat /tmp/s3overlay-cmake.log >&2; die "cmake failed"; }

@@ -146,10 +146,10 @@ CONF
 
 endpoint() { printf 'http://127.0.0.1:%s' "$(cat "$dir/port")"; }
 
-alive() {  # NAME: whether the process of that pid file runs
+alive() {  # NAME: whether the process of that pid file runs, and not another one that has got its number since
   local pid
   pid=$(cat "$dir/run/$1.pid" 2>/dev/null) || return 1
-  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null
+  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && grep -qF "$dir" "/proc/$pid/cmdline" 2>/dev/null && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null
 }
 
 launch() {  # NAME COMMAND...: runs it in the background with a pid file

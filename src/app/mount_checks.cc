@@ -25,7 +25,7 @@ Result<void> CheckIsDirectory(const std::string& path) {
   return {};
 }
 
-// Whether the way to a path leads through the mountpoint, be it by links. A link counts with both of its ends.
+// Whether a path lies below the mountpoint, as it was typed or where it ends when all its links are followed.
 bool LeadsBelow(std::filesystem::path path, const std::string& mountpoint) {
   std::error_code error;
   const std::string target = std::filesystem::weakly_canonical(path, error).string();

@@ -11,7 +11,9 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "fault/fault_fixture.h"
 
@@ -49,6 +51,7 @@ TEST_F(Errno, E04_Eio) {
   ASSERT_TRUE(fd.is_open());
   proxy().SetStore(Store::kRefused);
   EXPECT_EQ(ReadAt(fd.get(), 0, 4096).error, EIO);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // Past what the mount knows.
   EXPECT_EQ(StatError(At("unknown")), EIO);
 }
 
