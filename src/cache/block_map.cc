@@ -40,7 +40,7 @@ void BlockMap::Set(uint64_t index, uint64_t checksum) {
   }
   slot.checksum = checksum;
   slot.present = true;
-  slot.checked = true;
+  slot.checked_in = 0;
 }
 
 void BlockMap::Drop(uint64_t index) {
@@ -48,18 +48,11 @@ void BlockMap::Drop(uint64_t index) {
   if (slot == nullptr) return;
   // The pins stay: a reader that is still at it gives its own back.
   slot->present = false;
-  slot->checked = false;
   --present_count_;
   present_bytes_ -= RangeOf(index).size;
   const auto extent = extents_.find(ExtentOf(index));
   const auto in_use = [](const BlockSlot& each) { return each.present || each.pins > 0; };
   if (std::none_of(extent->second.begin(), extent->second.end(), in_use)) extents_.erase(extent);
-}
-
-void BlockMap::Doubt() {
-  for (auto& [extent, slots] : extents_) {
-    for (BlockSlot& slot : slots) slot.checked = false;
-  }
 }
 
 bool BlockMap::IsPinned(uint64_t first, uint64_t last) const {
@@ -110,7 +103,6 @@ bool BlockMap::DecodeExtent(uint64_t extent, std::span<const std::byte> blob) {
     for (size_t b = 0; b < 8; ++b) checksum |= std::to_integer<uint64_t>(blob[bitmap_size + i * 8 + b]) << (8 * b);
     const uint64_t index = extent * blocks_per_extent_ + i;
     Set(index, checksum);
-    Find(index)->checked = false;
   }
   return true;
 }

@@ -18,10 +18,10 @@ namespace s3overlay {
 inline uint64_t RoundUpToPage(uint64_t bytes) { return (bytes + 4095) / 4096 * 4096; }
 
 struct BlockSlot {
-  uint64_t checksum = 0;  // XXH3-64.
-  uint16_t pins = 0;      // Reads under way; such a block is not punched.
+  uint64_t checksum = 0;    // XXH3-64.
+  uint32_t checked_in = 0;  // See BlockMap::IsChecked.
+  uint16_t pins = 0;        // Reads under way; such a block is not punched.
   bool present = false;
-  bool checked = false;  // Written or held to its checksum since the process started.
 };
 
 class BlockMap {
@@ -38,12 +38,17 @@ class BlockMap {
   BlockSlot* Find(uint64_t index);
   const BlockSlot* Find(uint64_t index) const;
 
-  // Present and checked from now on. `index` lies inside the object.
+  // Present from now on, and not checked: whoever else writes to the file may have done so beside us. `index` lies
+  // inside the object.
   void Set(uint64_t index, uint64_t checksum);
   void Drop(uint64_t index);
 
+  // Held to its checksum since the file was last changed.
+  bool IsChecked(const BlockSlot& slot) const { return slot.checked_in == change_; }
+  void SetChecked(BlockSlot& slot) const { slot.checked_in = change_; }
+
   // Every block has to be held to its checksum again.
-  void Doubt();
+  void Doubt() { ++change_; }
 
   // A present block that is being read. Its pin may outlive its presence: it says that the bytes may not be punched.
   void Pin(uint64_t index) { ++SlotAt(index)->pins; }
@@ -74,6 +79,7 @@ class BlockMap {
   std::map<uint64_t, std::vector<BlockSlot>> extents_;
   uint64_t present_count_ = 0;
   uint64_t present_bytes_ = 0;
+  uint32_t change_ = 1;
 };
 
 }  // namespace s3overlay

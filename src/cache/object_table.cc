@@ -52,7 +52,7 @@ std::optional<BlockPin> ObjectTable::PinLocked(const ObjectPtr& object, uint64_t
                   .index = index,
                   .range = object->blocks.RangeOf(index),
                   .checksum = slot->checksum,
-                  .checked = slot->checked && !object->syncing,
+                  .checked = object->blocks.IsChecked(*slot) && !object->syncing,
                   .changed_ns = object->changed_ns,
                   .file = object->file};
 }
@@ -67,8 +67,9 @@ bool ObjectTable::Unpin(const BlockPin& pin, ReadOutcome outcome) {
     DropDamaged(pin);  // And with the block its slot.
     return false;
   }
-  if (outcome == ReadOutcome::kVerified) slot->checked = true;
-  return slot->checked && !object.syncing;
+  // What was verified before the last change says nothing of what came with it.
+  if (outcome == ReadOutcome::kVerified && pin.changed_ns == object.changed_ns) object.blocks.SetChecked(*slot);
+  return !object.syncing;
 }
 
 // A complete object may be mapped by now: it goes whole, never to be written into.
@@ -203,7 +204,7 @@ std::shared_ptr<BackingFile> ObjectTable::KeepLent(const ObjectPtr& object, std:
                                                    int64_t changed_ns) {
   MutexLock lock(mu_);
   if (object->changed_ns != changed_ns && object->alive) changes_.rows.push_back(object);
-  object->changed_ns = changed_ns;
+  SetChange(*object, changed_ns);
   if (auto earlier = object->backing.lock()) return earlier;
   object->backing = backing;
   return backing;
@@ -222,7 +223,7 @@ bool ObjectTable::EndCheck(const ObjectPtr& object, const CheckResult& result, u
   object->checking = false;
   if (result.verdict == CheckVerdict::kRefused) object->refused = true;
   if (result.verdict != CheckVerdict::kComplete || !object->alive || object->drops != drops) return false;
-  object->changed_ns = result.changed_ns;
+  SetChange(*object, result.changed_ns);
   SetComplete(*object, true);
   return true;
 }
@@ -277,7 +278,14 @@ void ObjectTable::SetStatus(const ObjectPtr& object, const FileStatus& status) {
   MutexLock lock(mu_);
   totals_.allocated += status.allocated - object->allocated;
   object->allocated = status.allocated;
-  object->changed_ns = status.changed_ns;
+  SetChange(*object, status.changed_ns);
+}
+
+// Be it one of our own: somebody else's may hide behind it, and nothing can tell them apart.
+void ObjectTable::SetChange(CachedObject& object, int64_t changed_ns) {
+  if (object.changed_ns == changed_ns) return;
+  object.changed_ns = changed_ns;
+  object.blocks.Doubt();
 }
 
 int64_t ObjectTable::ChangeOf(const ObjectPtr& object) const {

@@ -127,7 +127,7 @@ class ObjectTable {
   // For readers. Every pin is given back.
   std::optional<BlockPin> Pin(const ObjectName& name, uint64_t index) S3OVERLAY_EXCLUDES(mu_);
   std::optional<BlockPin> PinForCheck(const ObjectPtr& object, uint64_t index) S3OVERLAY_EXCLUDES(mu_);
-  // Of kRead: whether what was read counts, or the file has come into doubt meanwhile.
+  // Whether what was read counts: not where the object is gone, or its last writes may be lost.
   bool Unpin(const BlockPin& pin, ReadOutcome outcome) S3OVERLAY_EXCLUDES(mu_);
   void KeepOpen(const ObjectPtr& object, std::shared_ptr<DataFile> file) S3OVERLAY_EXCLUDES(mu_);
   bool Has(const ObjectName& name, uint64_t index) const S3OVERLAY_EXCLUDES(mu_);
@@ -182,6 +182,7 @@ class ObjectTable {
   void TakeOut(const ObjectPtr& object) S3OVERLAY_REQUIRES(mu_);
   void CloseFile(CachedObject& object) S3OVERLAY_REQUIRES(mu_);
   void SetComplete(CachedObject& object, bool complete) S3OVERLAY_REQUIRES(mu_);
+  void SetChange(CachedObject& object, int64_t changed_ns) S3OVERLAY_REQUIRES(mu_);
   void ResizeUnit(const CachedObject& object, uint64_t unit) S3OVERLAY_REQUIRES(mu_);
   void RemoveUnits(const CachedObject& object) S3OVERLAY_REQUIRES(mu_);
   bool MayEvict(const UnitKey& key) const S3OVERLAY_REQUIRES(mu_);
