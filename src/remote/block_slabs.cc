@@ -70,7 +70,7 @@ std::byte* BlockSlabs::TakeFromSlab() {
 }
 
 void BlockSlabs::AddSlab() {
-  Slab slab{.memory = MapAligned(slab_bytes_), .free = {}, .place = {}};
+  Slab slab{.memory = MapAligned(slab_bytes_), .free = {}, .place = {}, .is_of_small_pages = false};
   std::byte* const begin = slab.memory.get();
   slab.free.reserve(blocks_of_slab_);
   for (size_t i = blocks_of_slab_; i > 0; --i) slab.free.push_back(begin + (i - 1) * block_size_);
@@ -97,6 +97,8 @@ void BlockSlabs::GiveBackToSlab(std::byte* block) {
     with_room_.erase(found->first);
     slabs_.erase(found);
   } else if (block_size_ % PageSize() == 0) {
+    // Or the kernel would in time make one huge page of it again, the free blocks' memory with it.
+    if (!std::exchange(slab.is_of_small_pages, true)) ::madvise(found->first, slab_bytes_, MADV_NOHUGEPAGE);
     ::madvise(block, block_size_, MADV_DONTNEED);
   }
 }

@@ -43,6 +43,7 @@ class BlockSlabs {
     Memory memory;
     std::vector<std::byte*> free;  // With room for all, as giving back must not fail.
     WithRoom::node_type place;     // For the same reason; in with_room_ while there are free blocks.
+    bool is_of_small_pages;        // Some of its memory went back to the system.
   };
 
   static Memory MapAligned(size_t bytes);
