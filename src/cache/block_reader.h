@@ -5,8 +5,8 @@
 // finds damaged leaves the cache.
 //
 // A block that was held to its checksum once is read without only as long as its file stays open, it lies in the
-// kernel's memory, nobody but this cache has changed the file (its ctime says so) and the kernel lost none of our
-// writes.
+// kernel's memory, nobody has changed the file since, this cache included (its ctime says so), and the kernel lost none
+// of our writes.
 #pragma once
 
 #include <atomic>
