@@ -5,14 +5,13 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <set>
+#include <string>
 
 #include "support/mount/mount_test.h"
 
 namespace s3overlay::testing {
 namespace {
-
-constexpr size_t kComeAndGo = 16;
 
 class Forget : public MountTest {
  protected:
@@ -28,9 +27,18 @@ class Forget : public MountTest {
     return seen;
   }
 
-  size_t Descriptors() {
-    const std::filesystem::directory_iterator all("/proc/" + std::to_string(mount().pid()) + "/fd");
-    return static_cast<size_t>(std::distance(begin(all), end(all)));
+  // What the daemon has open, without what comes and goes for itself: idle connections, data files of the cache, and
+  // the kernel's connection, once for each thread that the load has called for.
+  std::multiset<std::string> Descriptors() {
+    std::multiset<std::string> open;
+    for (const auto& fd : std::filesystem::directory_iterator("/proc/" + std::to_string(mount().pid()) + "/fd")) {
+      std::error_code closed_meanwhile;
+      const std::string target = std::filesystem::read_symlink(fd, closed_meanwhile);
+      const bool comes_and_goes =
+          target.starts_with("socket:") || target.find("/data/") != std::string::npos || target == "/dev/fuse";
+      if (!closed_meanwhile && !comes_and_goes) open.insert(target);
+    }
+    return open;
   }
   uint64_t Nodes() { return mount().Status().at("fuse").at("nodes").get<uint64_t>(); }
   uint64_t OpenHandles() { return mount().Status().at("fuse").at("open_handles").get<uint64_t>(); }
@@ -44,16 +52,15 @@ TEST_F(Forget, NoNodesAndNoDescriptorsStayAfterTwoWalks) {
   EXPECT_EQ(seen, 20 + 200 + 2'000);
   DropDentries();
   EXPECT_TRUE(Eventually([&] { return OpenHandles() == 0; }));
-  const size_t descriptors = Descriptors();
+  const auto descriptors = Descriptors();
   EXPECT_EQ(Walk(), seen);
   EXPECT_TRUE(Eventually([&] {
     DropDentries();
     return Nodes() <= 16;
   })) << Nodes()
       << " nodes";
-  // Idle connections and data files of the cache come and go; a descriptor a file would be 2,000 more.
-  EXPECT_TRUE(Eventually([&] { return OpenHandles() == 0 && Descriptors() <= descriptors + kComeAndGo; }))
-      << Descriptors() << " descriptors, after the first walk " << descriptors;
+  EXPECT_TRUE(Eventually([&] { return OpenHandles() == 0 && Descriptors() == descriptors; }))
+      << ::testing::PrintToString(Descriptors()) << ", after the first walk " << ::testing::PrintToString(descriptors);
 }
 
 }  // namespace

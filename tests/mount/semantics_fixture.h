@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,13 @@ class Semantics : public MountTest {
     MountBoth({"--on-outage", policy});
     ASSERT_EQ(StatError(At("same")) + StatError(At("other")), 0);
     proxy().SetStore(Store::kRefused);
+  }
+
+  // A directory of S3 whose name is locally a link to somewhere beside the layer.
+  void PutALinkThatLeadsOut() {
+    Put("raw/in-S3", "of S3");
+    sandbox().dir().Write("elsewhere/outside", "beside the layer");
+    std::filesystem::create_symlink(sandbox().dir() / "elsewhere", LocalDirectory() + "/raw");
   }
 
   // An object of 16 MiB of which one block in the middle is in the cache, and a local file that is as long.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 #include "mount/semantics_fixture.h"
 
@@ -105,6 +106,27 @@ TEST_F(Semantics, Row15_ADirectoryHasTheNamesOfAllLayers) {
   EXPECT_TRUE(Holds(At("dir/kind/file"), "a directory in one"));
 }
 
+TEST_F(Semantics, Row15_AListingIsCompleteBeforeItsFirstName) {
+  constexpr size_t kNames = 1'100;  // Of two pages.
+  std::vector<std::future<void>> puts;
+  for (size_t worker = 0; worker < 4; ++worker) {
+    puts.push_back(std::async(std::launch::async, [&, worker] {
+      for (size_t i = worker; i < kNames; i += 4) Put("many/" + std::to_string(10'000 + i), "x");
+    }));
+  }
+  for (std::future<void>& put : puts) put.get();
+  MountStore({"--op-timeout", "2s"});
+  proxy().AddRule({.operation = "LIST",
+                   .target_part = "continuation-token",
+                   .fault = {.answer = S3ErrorAnswer("500 Internal Server Error", "InternalError")}});
+  const NamesOutcome cut = ListNames(At("many"));
+  EXPECT_THAT(cut.names, ::testing::IsEmpty());
+  EXPECT_THAT(cut.error, ::testing::AnyOf(EIO, ETIMEDOUT));
+  proxy().ClearRules();
+  EXPECT_TRUE(Eventually([&] { return ListNames(At("many")).error == 0; }));
+  EXPECT_EQ(ListNames(At("many")).names.size(), kNames);
+}
+
 TEST_F(Semantics, Row17_OfAFileAndADirectoryOfOneNameTheDirectoryIsShown) {
   Put("a", "hidden");
   Put("a/b", "shown");
@@ -153,6 +175,36 @@ TEST_F(Semantics, Row19_ALocalLinkIsResolvedInTheMount) {
   EXPECT_TRUE(Holds(At("to-dir/file"), "in a directory"));
   EXPECT_EQ(OpenError(At("dangling")), ENOENT);
   EXPECT_TRUE(S_ISLNK(StatOf(At("dangling")).st_mode));
+}
+
+TEST_F(Semantics, Row19_ALinkToADirectoryIsMergedWithTheDirectoriesOfItsName) {
+  Put("raw/in-S3", "of S3");
+  WriteLocal("raw-v2/local", "behind the link");
+  std::filesystem::create_symlink("raw-v2", LocalDirectory() + "/raw");
+  for (const bool local_first : {false, true}) {
+    MountWith(local_first ? std::vector{LocalDirectory(), S3Layer()} : std::vector{S3Layer(), LocalDirectory()});
+    EXPECT_TRUE(S_ISDIR(StatOf(At("raw")).st_mode)) << local_first;
+    EXPECT_THAT(ListNames(At("raw")).names, ElementsAre("in-S3", "local")) << local_first;
+    EXPECT_TRUE(Holds(At("raw/in-S3"), "of S3")) << local_first;
+    EXPECT_TRUE(Holds(At("raw/local"), "behind the link")) << local_first;
+  }
+}
+
+TEST_F(Semantics, Row19_WhatLiesOutsideTheLayerIsHiddenAndTheLogSaysSo) {
+  PutALinkThatLeadsOut();
+  MountBoth();
+  EXPECT_THAT(ListNames(At("raw")).names, ElementsAre("in-S3"));
+  EXPECT_EQ(StatError(At("raw/outside")), ENOENT);
+  ASSERT_EQ(ListNames(At("raw")).error, 0);
+  EXPECT_EQ(sandbox().CountLogLines({"/raw: a link leads out of this layer", "--local-follow"}), 1);
+}
+
+TEST_F(Semantics, Row19_LocalFollowMergesThatToo) {
+  PutALinkThatLeadsOut();
+  MountBoth({"--local-follow"});
+  EXPECT_THAT(ListNames(At("raw")).names, ElementsAre("in-S3", "outside"));
+  EXPECT_TRUE(Holds(At("raw/outside"), "beside the layer"));
+  EXPECT_TRUE(Holds(At("raw/in-S3"), "of S3"));
 }
 
 TEST_F(Semantics, Row20_ALocalFileIsLive) {
