@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t kRoomBesideBlock = uint64_t{64} << 10;
 constexpr int kRetries = 5;
 constexpr int kRetriesBeforeFallback = 2;
+constexpr Duration kPageTimeoutBeforeFallback = std::chrono::seconds(5);  // As a lookup's.
 
 // Of the memory, for blocks on their way to the cache. A network is faster than many disks: with less, what a fast
 // reader fetches is not kept, and an object that is read again and again never becomes complete.
@@ -154,6 +155,7 @@ Result<std::unique_ptr<FileSource>> RunningGraph::MakeLocalSource(const MountCon
 
 std::unique_ptr<FileSource> RunningGraph::MakeRemoteSource(const MountConfig& config, size_t index) {
   const LayerSpec& layer = config.layers[index];
+  const bool has_layer_behind = HasLayerBehind(config.layers, index);
   Connection& connection = ConnectionFor(config, layer);
   ObjectStore& store = connection.link->store();
   probe_targets_.push_back({.spec = layer.text, .store = &store, .bucket = layer.bucket, .prefix = layer.prefix});
@@ -163,6 +165,7 @@ std::unique_ptr<FileSource> RunningGraph::MakeRemoteSource(const MountConfig& co
   catalog_options.prefix = layer.prefix;
   catalog_options.metadata_ttl = config.metadata_ttl;
   catalog_options.negative_ttl = config.negative_ttl;
+  if (has_layer_behind) catalog_options.page_timeout = kPageTimeoutBeforeFallback;
   catalog_options.lane = connection.lane;
   catalogs_.push_back(
       std::make_unique<KeyCatalog>(std::move(catalog_options), store, clock_, metrics_, metadata_.get()));
@@ -170,7 +173,7 @@ std::unique_ptr<FileSource> RunningGraph::MakeRemoteSource(const MountConfig& co
   ObjectSourceOptions options;
   options.spec = layer.text;
   options.lane = connection.lane;
-  options.max_retries = HasLayerBehind(config.layers, index) ? kRetriesBeforeFallback : kRetries;
+  options.max_retries = has_layer_behind ? kRetriesBeforeFallback : kRetries;
   options.metadata_ttl = config.metadata_ttl;
   return std::make_unique<ObjectSource>(std::move(options), *catalogs_.back(), store, *fetcher_, cache(), clock_,
                                         metrics_);

@@ -268,7 +268,7 @@ ListingWalk KeyCatalog::BeginWalk(const std::string& directory) {
   request.prefix = mapping_.DirectoryPrefix(directory);
   request.delimiter = "/";
   request.max_keys = kPageKeys;
-  return {std::move(request), clock_, metrics_};
+  return {std::move(request), options_.page_timeout, clock_, metrics_};
 }
 
 KeyCatalog::NamesPtr KeyCatalog::Keep(const std::string& directory, DirectoryNames fetched) {

@@ -36,6 +36,8 @@ struct KeyCatalogOptions {
   Duration metadata_ttl = std::chrono::seconds(60);  // Longer: fewer requests, changes are seen later.
   Duration negative_ttl = std::chrono::seconds(5);   // The same for names that are not there. Not for those that a
                                                      // listing of several pages lacks: they share the listing's life.
+  std::optional<Duration> page_timeout = {};         // Of one page of a listing, retries included, where a later layer
+                                                     // could answer in its place. Else only the call's own.
   int lane = 0;                                      // Where calls that would block may wait.
   uint64_t max_cached_bytes = uint64_t{128} << 20;   // About 1,300,000 listed names.
   size_t threads = 8;                                // For the second request of a cold lookup.

@@ -17,12 +17,17 @@ constexpr Duration kOldestWalk = std::chrono::minutes(10);  // What it saw first
 
 }  // namespace
 
-ListingWalk::ListingWalk(ListRequest request, const Clock& clock, Metrics& metrics)
-    : clock_(clock), began_(clock.Now()), request_(std::move(request)), builder_(request_.prefix, began_, metrics) {}
+ListingWalk::ListingWalk(ListRequest request, std::optional<Duration> page_timeout, const Clock& clock,
+                         Metrics& metrics)
+    : page_timeout_(page_timeout),
+      clock_(clock),
+      began_(clock.Now()),
+      request_(std::move(request)),
+      builder_(request_.prefix, began_, metrics) {}
 
 Result<void> ListingWalk::GoOn(ObjectStore& store, int max_pages, const CallContext& context) {
   while (true) {
-    auto page = store.List(request_, context);
+    auto page = NextPage(store, context);
     if (!page) return page.error();
     S3OVERLAY_RETURN_IF_ERROR(builder_.Add(*page));
     ++pages_;
@@ -30,6 +35,16 @@ Result<void> ListingWalk::GoOn(ObjectStore& store, int max_pages, const CallCont
     S3OVERLAY_RETURN_IF_ERROR(Follow(*page));
     if (auto end = EndOfPatience(context, clock_)) return *std::move(end);
   }
+}
+
+Result<ListPage> ListingWalk::NextPage(ObjectStore& store, const CallContext& context) const {
+  if (!page_timeout_) return store.List(request_, context);
+  CallContext limited = context;
+  limited.deadline = context.deadline.Min(Deadline::After(clock_, *page_timeout_));
+  auto page = store.List(request_, limited);
+  const bool ours = !page && page.error().code == ErrorCode::kTimedOut && !context.deadline.HasPassed(clock_);
+  // Not the caller's own time-out: who waits for this listing need not try it again.
+  return ours ? Error{ErrorCode::kUnavailable, page.error().message} : std::move(page);
 }
 
 Result<void> ListingWalk::Follow(const ListPage& page) {

@@ -26,8 +26,9 @@ class ListingWalk {
  public:
   static constexpr int kAllPages = 0;
 
-  // `request`: bucket, prefix and delimiter of the first page.
-  ListingWalk(ListRequest request, const Clock& clock, Metrics& metrics);
+  // `request`: bucket, prefix and delimiter of the first page. A page that takes longer than `page_timeout` is
+  // kUnavailable; the walk may take as long as it is large.
+  ListingWalk(ListRequest request, std::optional<Duration> page_timeout, const Clock& clock, Metrics& metrics);
 
   // Asks for pages until the last one or `max_pages`, counted from the first. After an error it may be called again.
   // kBadResponse where the store's pages are no listing; then it may not.
@@ -41,8 +42,10 @@ class ListingWalk {
   DirectoryNames Build() { return builder_.Build(); }
 
  private:
+  Result<ListPage> NextPage(ObjectStore& store, const CallContext& context) const;
   Result<void> Follow(const ListPage& page);
 
+  const std::optional<Duration> page_timeout_;
   const Clock& clock_;
   const TimePoint began_;
   ListRequest request_;

@@ -285,6 +285,20 @@ TEST_F(KeyCatalogTest, ListingThatWasInterruptedIsTakenUpWhereItWas) {
   EXPECT_EQ(Requests(), requests + 1);
 }
 
+TEST_F(KeyCatalogTest, APageThatTakesTooLongIsAnOutageForAllWhoWait) {
+  Put("a");
+  store_.CloseGate(Call::kList);
+  const SystemClock clock;
+  KeyCatalog catalog({.bucket = "b", .prefix = "p", .page_timeout = std::chrono::milliseconds(200)}, store_, clock,
+                     metrics_);
+  const auto list = [&] { EXPECT_EQ(catalog.List("", {}).error().code, ErrorCode::kUnavailable); };
+  std::thread other(list);
+  list();
+  other.join();
+  store_.OpenGate(Call::kList);
+  EXPECT_TRUE(catalog.List("", {}));
+}
+
 // The pages of a long listing are as old as its first, however late the last one comes.
 TEST_F(KeyCatalogTest, WhatWasAskedWhileAListingWentOnIsNewer) {
   store_.SetPageLimit(2);
