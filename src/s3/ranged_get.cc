@@ -15,14 +15,31 @@ std::string RangeText(const ByteRange& range) { return fmt::format("bytes={}-{}"
 
 }  // namespace
 
-RangedGet::RangedGet(const ObjectId& object, ByteRange range, const ByteSink& sink, Metrics& metrics)
+RangedGet::RangedGet(const ObjectId& object, ByteRange range, const ByteSink& sink, VersionMemory& versions,
+                     Metrics& metrics)
     : object_(object),
       sink_(sink),
+      versions_(versions),
       metrics_(metrics),
       subject_(fmt::format("GET s3://{}/{} {}", object.bucket, object.key, RangeText(range))),
-      missing_(range) {}
+      missing_(range) {
+  if (const auto kept = versions.Find(object); kept && kept->superseded) version_id_ = kept->id;
+}
 
 std::optional<Failure> RangedGet::Try(SignedSender& sender, int attempt, const CallContext& context) {
+  std::optional<Failure> failure = Ask(sender, attempt, context);
+  if (!failure || failure->error.code != ErrorCode::kVersionGone || !version_id_.empty()) return failure;
+  version_id_ = KnownVersionId();
+  return version_id_.empty() ? failure : Ask(sender, attempt, context);
+}
+
+std::string RangedGet::KnownVersionId() const {
+  if (!object_.version_id.empty()) return object_.version_id;
+  const auto kept = versions_.Find(object_);
+  return kept ? kept->id : std::string();
+}
+
+std::optional<Failure> RangedGet::Ask(SignedSender& sender, int attempt, const CallContext& context) {
   const HttpSink sink{.on_headers = [this](const HttpResponse& response) { return TakeHeaders(response); },
                       .on_body = [this](std::span<const std::byte> bytes) { return TakeBody(bytes); }};
   return Judge(sender.Send(MakeRequest(), attempt, sink, context));
@@ -33,13 +50,15 @@ StoreRequest RangedGet::MakeRequest() const {
   request.metric = Metric::kS3Gets;
   request.headers.push_back({"Range", RangeText(missing_)});
   if (HasStrongEtag(object_)) request.headers.push_back({"If-Match", QuoteEtag(object_.etag)});
-  if (!object_.version_id.empty()) request.query.emplace_back("versionId", object_.version_id);
+  if (!version_id_.empty()) request.query.emplace_back("versionId", version_id_);
   return request;
 }
 
 Result<void> RangedGet::TakeHeaders(const HttpResponse& response) {
   overlong_ = false;
   S3OVERLAY_RETURN_IF_ERROR(CheckRangeAnswer(response, object_, missing_));
+  versions_.Record(object_, VersionIdOf(response));
+  if (!version_id_.empty()) versions_.MarkSuperseded(object_);
   was_answered_ = true;
   return {};
 }
@@ -74,6 +93,8 @@ std::optional<Failure> RangedGet::Judge(std::optional<Failure> failure) {
     was_answered_ = true;
     failure->error.code = ErrorCode::kVersionGone;
   }
+  // Who may read what is current need not be allowed to read what was.
+  if (failure->error.code == ErrorCode::kDenied && !version_id_.empty()) failure->error.code = ErrorCode::kVersionGone;
   return failure;
 }
 

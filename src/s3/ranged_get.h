@@ -10,6 +10,7 @@
 
 #include "s3/failure.h"
 #include "s3/signed_sender.h"
+#include "s3/version_memory.h"
 #include "s3overlay/byte_range.h"
 #include "s3overlay/call_context.h"
 #include "s3overlay/http_transport.h"
@@ -22,9 +23,10 @@ namespace s3overlay::s3 {
 // Used by one thread. Everything given to it outlives it.
 class RangedGet {
  public:
-  RangedGet(const ObjectId& object, ByteRange range, const ByteSink& sink, Metrics& metrics);
+  RangedGet(const ObjectId& object, ByteRange range, const ByteSink& sink, VersionMemory& versions, Metrics& metrics);
 
-  // One attempt at what is still missing, from the first byte that was not delivered on.
+  // One attempt at what is still missing, from the first byte that was not delivered on. A version that is no longer
+  // the current one is asked for by its id, where one is known.
   std::optional<Failure> Try(SignedSender& sender, int attempt, const CallContext& context);
 
   // True once the store answered as a bucket does: with a part of an object, or that the key is missing.
@@ -32,6 +34,8 @@ class RangedGet {
   const std::string& subject() const { return subject_; }
 
  private:
+  std::optional<Failure> Ask(SignedSender& sender, int attempt, const CallContext& context);
+  std::string KnownVersionId() const;
   StoreRequest MakeRequest() const;
   Result<void> TakeHeaders(const HttpResponse& response);
   Result<void> TakeBody(std::span<const std::byte> bytes);
@@ -39,8 +43,10 @@ class RangedGet {
 
   const ObjectId& object_;
   const ByteSink& sink_;
+  VersionMemory& versions_;
   Metrics& metrics_;
   const std::string subject_;
+  std::string version_id_;  // Asked for; empty: whatever is current, if it is the pinned one.
 
   ByteRange missing_;  // Shrinks from the front as bytes are delivered.
   bool sink_failed_ = false;

@@ -108,6 +108,11 @@ Result<void> CheckRangeAnswer(const HttpResponse& response, const ObjectId& pinn
   return CheckVersion(response, pinned);
 }
 
+std::string VersionIdOf(const HttpResponse& response) {
+  const std::string_view version = HeaderOr(response, "x-amz-version-id", "");
+  return version.size() > kMaxVersionBytes ? std::string() : std::string(version);
+}
+
 Result<ObjectMetadata> ReadHeadAnswer(const HttpResponse& response, ObjectId named) {
   if (response.status != 200) return Bad(fmt::format("HTTP {} to a HEAD", response.status));
   const std::optional<uint64_t> size = ParseSize(HeaderOr(response, "Content-Length", ""));

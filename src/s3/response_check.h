@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "s3overlay/byte_range.h"
@@ -27,6 +28,9 @@ std::optional<ContentRange> ParseContentRange(std::string_view text);
 // Whether `response` carries exactly `asked` of `pinned`. kVersionGone when it is of another version, kBadResponse when
 // it is something else.
 Result<void> CheckRangeAnswer(const HttpResponse& response, const ObjectId& pinned, const ByteRange& asked);
+
+// The id under which the store keeps the version that it answers with; empty where it has none.
+std::string VersionIdOf(const HttpResponse& response);
 
 // The metadata in a HEAD's answer. `named` holds store, bucket and key. kBadResponse without a size, or with nothing
 // that could tell this version from the next.

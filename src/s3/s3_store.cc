@@ -20,6 +20,7 @@ namespace {
 
 // 1,000 keys of 1,024 bytes, three characters a byte, are 3 MiB.
 constexpr size_t kListLimit = 16 * 1024 * 1024;
+constexpr size_t kVersionsKept = 4096;  // Of objects read, where the store has versions: a megabyte or so.
 
 std::string UrlOf(const std::string& endpoint) {
   const Result<std::string> normalized = NormalizeEndpoint(endpoint);
@@ -86,7 +87,8 @@ S3Store::S3Store(S3StoreOptions options, HttpTransport& transport, CredentialPro
           transport, credentials, clock, metrics),
       loop_({.max_retries = options.max_retries, .base = options.retry_base, .cap = options.retry_cap}, sender_,
             *pacer_, clock, metrics),
-      proof_(options.bucket_proof_ttl, clock) {}
+      proof_(options.bucket_proof_ttl, clock),
+      versions_(kVersionsKept) {}
 
 Result<ObjectMetadata> S3Store::Head(const std::string& bucket, const std::string& key, const CallContext& context) {
   S3OVERLAY_RETURN_IF_ERROR(CheckKey(key));
@@ -205,7 +207,7 @@ Result<void> S3Store::GetRange(const ObjectId& object, ByteRange range, const By
     return Error{ErrorCode::kInvalidArgument, fmt::format("s3://{}/{}: {} bytes from {} on are no part of it",
                                                           object.bucket, object.key, range.size, range.offset)};
   }
-  s3::RangedGet get(object, range, sink, metrics_);
+  s3::RangedGet get(object, range, sink, versions_, metrics_);
   const Result<void> done =
       loop_.Run(get.subject(), context, [&](int attempt) { return get.Try(sender_, attempt, context); });
   if (get.was_answered()) proof_.Record(object.bucket);

@@ -14,6 +14,7 @@
 #include "s3/pacer.h"
 #include "s3/retry_loop.h"
 #include "s3/signed_sender.h"
+#include "s3/version_memory.h"
 #include "s3overlay/clock.h"
 #include "s3overlay/credentials.h"
 #include "s3overlay/http_transport.h"
@@ -63,6 +64,7 @@ class S3Store final : public ObjectStore {
   s3::SignedSender sender_;
   const s3::RetryLoop loop_;
   s3::BucketProof proof_;
+  s3::VersionMemory versions_;
 };
 
 }  // namespace s3overlay

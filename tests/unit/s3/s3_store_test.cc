@@ -147,14 +147,52 @@ using S3StoreHead = S3StoreTest;
 using S3StoreRetry = S3StoreTest;
 
 TEST_F(S3StoreGet, DeliversExactlyTheRangeOfThePinnedVersion) {
-  object_.version_id = "v/1";
   transport_.Then(Part(2, {"cd", "", "ef"}, 4));
   ASSERT_TRUE(Get({2, 4}));
   EXPECT_EQ(received_, "cdef");
-  EXPECT_EQ(transport_.requests().at(0).url, "http://127.0.0.1:9000/b/k?versionId=v%2F1");
+  EXPECT_EQ(transport_.requests().at(0).url, "http://127.0.0.1:9000/b/k");
   EXPECT_EQ(HeaderSent(0, "Range"), "bytes=2-5");
   EXPECT_EQ(HeaderSent(0, "If-Match"), "\"abc\"");
   EXPECT_EQ(metrics_.Get(Metric::kS3BytesReceived), 4U);
+}
+
+TEST_F(S3StoreGet, AVersionThatWasOverwrittenIsReadByTheIdThatTheStoreGaveIt) {
+  transport_.Then(With(Part(0, {"ab"}, 2), "x-amz-version-id", "v/1"));
+  ASSERT_TRUE(Get({0, 2}));
+  transport_.Then(Refusal(412, "PreconditionFailed"));
+  transport_.Then(Part(2, {"cdef"}, 4));
+  ASSERT_TRUE(Get({2, 4}));
+  EXPECT_EQ(received_, "cdef");
+  EXPECT_EQ(transport_.requests().at(1).url, "http://127.0.0.1:9000/b/k");
+  EXPECT_EQ(transport_.requests().at(2).url, "http://127.0.0.1:9000/b/k?versionId=v%2F1");
+  EXPECT_EQ(HeaderSent(2, "If-Match"), "\"abc\"");
+  transport_.Then(Part(6, {"gh"}, 2));
+  ASSERT_TRUE(Get({6, 2}));
+  EXPECT_EQ(transport_.requests().at(3).url, "http://127.0.0.1:9000/b/k?versionId=v%2F1") << "no detour from then on";
+  EXPECT_TRUE(waits_.empty());
+}
+
+TEST_F(S3StoreGet, AVersionThatWasDeletedIsReadByTheIdOfItsHead) {
+  object_.version_id = "v1";
+  transport_.Then(Refusal(404, "NoSuchKey"));
+  transport_.Then(Part(2, {"cdef"}, 4));
+  ASSERT_TRUE(Get({2, 4}));
+  EXPECT_EQ(transport_.requests().at(1).url, "http://127.0.0.1:9000/b/k?versionId=v1");
+}
+
+TEST_F(S3StoreGet, AnOlderVersionThatIsGoneOrNotToBeReadIsGone) {
+  object_.version_id = "v1";
+  for (const auto& [status, code] :
+       std::vector<std::pair<int, std::string>>{{403, "AccessDenied"}, {404, "NoSuchVersion"}}) {
+    transport_.Then(Refusal(412, "PreconditionFailed"));
+    EXPECT_EQ(GetError(Refusal(status, code)), ErrorCode::kVersionGone) << code;
+  }
+}
+
+TEST_F(S3StoreGet, WhatComesByAnIdIsHeldToThePinnedVersionToo) {
+  object_.version_id = "v1";
+  transport_.Then(Refusal(412, "PreconditionFailed"));
+  EXPECT_EQ(GetError(With(Part(2, {"cdef"}, 4), "ETag", "\"other\"")), ErrorCode::kVersionGone);
 }
 
 TEST_F(S3StoreGet, RefusesAnswersThatAreNotTheRange) {
