@@ -167,6 +167,19 @@ TEST_F(Semantics, Row16_NeverAListingCutInTheMiddle) {
   EXPECT_THAT(ListNames(At("dir")).names, AnyOf(ElementsAre("local"), ElementsAre("0", "1", "2", "local")));
 }
 
+// The store answers everything else, so its breaker stays closed.
+TEST_F(Semantics, Row16_APageThatTakesTooLongIsAnOutageWhereAnotherLayerHasNames) {
+  Put("dir/a", "a");
+  WriteLocal("dir/c", "c");
+  MountBoth({"--metadata-ttl", "60s"});
+  ASSERT_TRUE(S_ISDIR(StatOf(At("dir")).st_mode));
+  proxy().AddRule({.operation = "LIST", .target_part = "data%2Fdir%2F", .fault = {.delay = std::chrono::seconds(20)}});
+  const auto asked_at = std::chrono::steady_clock::now();
+  EXPECT_THAT(ListNames(At("dir")).names, ElementsAre("c"));
+  EXPECT_LT(std::chrono::steady_clock::now() - asked_at, std::chrono::seconds(10));
+  EXPECT_EQ(State("dir/c"), "degraded");
+}
+
 TEST_F(Semantics, Row16_WithErrorItCannotBeListed) {
   Put("dir/a", "a");
   WriteLocal("dir/c", "c");
