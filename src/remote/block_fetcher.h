@@ -71,7 +71,8 @@ class BlockFetcher {
   // Bytes that each of those who prefetch may have ahead of its readers at the moment.
   uint64_t GetPrefetchShare() const S3OVERLAY_EXCLUDES(mu_);
 
-  // The handle of that token is gone: what was prefetched for it alone stops.
+  // What is to be prefetched with that token and nobody waits for stops, and is not begun; what has come gives its
+  // memory up first.
   void Abandon(const PrefetchToken& token) S3OVERLAY_EXCLUDES(mu_);
 
   uint64_t memory_used() const S3OVERLAY_EXCLUDES(mu_);

@@ -47,8 +47,8 @@ bool BlockFetcher::SetAside(Part& part) {
   const uint64_t bytes = BytesOf(*part.object, part.blocks).size;
   const TimePoint now = clock_.Now();
   MutexLock lock(mu_);
+  if (stopping_ || part.is_abandoned()) return false;  // Nobody would take such an owner out of the ledger again.
   prefetchers_.Note(part.token.get(), now);
-  if (stopping_) return false;
   if (!memory_.ReservePrefetch(bytes)) {
     for (const void* idle : prefetchers_.TakeIdle(now)) memory_.Disown(idle);
     if (!memory_.ReservePrefetch(bytes)) return false;

@@ -18,7 +18,8 @@
 
 namespace s3overlay {
 
-// Set when the handle that asked for prefetching is gone. One for each handle.
+// Set when what was asked for with it is not wanted any more: the handle is gone, or jumps about by now. One owner has
+// one at a time.
 using PrefetchToken = std::shared_ptr<std::atomic<bool>>;
 
 struct Part;

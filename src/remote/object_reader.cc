@@ -5,12 +5,17 @@
 #include <utility>
 
 namespace s3overlay {
+namespace {
+
+PrefetchToken MakeToken() { return std::make_shared<std::atomic<bool>>(false); }
+
+}  // namespace
 
 ObjectReader::ObjectReader(Entry entry, PinnedObjectPtr object, const ObjectReaderTools& tools)
     : entry_(std::move(entry)),
       object_(std::move(object)),
       tools_(tools),
-      token_(std::make_shared<std::atomic<bool>>(false)),
+      token_(MakeToken()),
       readahead_({.file_size = object_->id.size, .block_size = tools.fetcher.block_size()}) {}
 
 ObjectReader::~ObjectReader() { tools_.fetcher.Abandon(token_); }
@@ -46,16 +51,22 @@ Result<ByteChain> ObjectReader::ReadAny(ByteRange range, const CallContext& cont
   return tools_.fetcher.Read(object_, range, fetch_through, limited);
 }
 
+ObjectReader::Advised ObjectReader::Advise(ByteRange range, bool waits) {
+  const uint64_t share = tools_.fetcher.GetPrefetchShare();
+  MutexLock lock(mu_);
+  Advised advised;
+  advised.advice = readahead_.OnRead(range, {.waits = waits, .allowance = share, .now = tools_.clock.Now()});
+  if (advised.advice.turned_random) advised.abandoned = std::exchange(token_, MakeToken());
+  advised.token = token_;
+  return advised;
+}
+
 // Answers how far this read's own GET may go on.
 uint64_t ObjectReader::LookAhead(ByteRange range, bool waits) {
-  const uint64_t share = tools_.fetcher.GetPrefetchShare();
-  ReadaheadAdvice advice;
-  {
-    MutexLock lock(mu_);
-    advice = readahead_.OnRead(range, {.waits = waits, .allowance = share, .now = tools_.clock.Now()});
-  }
+  const auto [advice, token, abandoned] = Advise(range, waits);
+  if (abandoned) tools_.fetcher.Abandon(abandoned);
   for (const ByteRange& ahead : advice.prefetch) {
-    const uint64_t taken_to = tools_.fetcher.Prefetch(object_, ahead, token_);
+    const uint64_t taken_to = tools_.fetcher.Prefetch(object_, ahead, token);
     if (taken_to == ahead.end()) continue;
     MutexLock lock(mu_);
     readahead_.OnRefused({taken_to, ahead.end() - taken_to});

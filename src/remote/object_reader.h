@@ -45,15 +45,21 @@ class ObjectReader final : public OpenFile {
  private:
   Result<ByteChain> ReadNear(ByteRange range, const CallContext& context);
   Result<ByteChain> ReadAny(ByteRange range, const CallContext& context);
+  struct Advised {
+    ReadaheadAdvice advice;
+    PrefetchToken token;      // For what it names.
+    PrefetchToken abandoned;  // Null: what was advised before is still wanted.
+  };
+  Advised Advise(ByteRange range, bool waits) S3OVERLAY_EXCLUDES(mu_);
   uint64_t LookAhead(ByteRange range, bool waits) S3OVERLAY_EXCLUDES(mu_);
   Error Explain(Error error) const;
 
   const Entry entry_;
   const PinnedObjectPtr object_;
   const ObjectReaderTools tools_;
-  const PrefetchToken token_;
 
   Mutex mu_;
+  PrefetchToken token_ S3OVERLAY_GUARDED_BY(mu_);  // Of what is fetched ahead for the pattern of now.
   Readahead readahead_ S3OVERLAY_GUARDED_BY(mu_);
 };
 

@@ -11,9 +11,6 @@ namespace {
 constexpr uint64_t kOvertaking = 2;
 constexpr uint64_t kOvertaken = 4;
 
-// After so many jumps in a row a handle is taken to be read at random, in pieces as long as those before.
-constexpr int kJumpsOfRandomReader = 3;
-
 constexpr uint64_t kPartsOfWindow = 16;
 
 constexpr double kGain = 1.15;     // Less is noise.
@@ -39,9 +36,16 @@ ReadStreams::Stream* ReadStreams::Find(ByteRange read) {
   });
   if (found == streams_.end()) return nullptr;
   // Whoever comes back to a stream reads several side by side, and not at random.
-  if (found != streams_.begin() || found->run() >= options_.first_window) jumps_ = 0;
+  if (found != streams_.begin() || found->run() >= options_.first_window) NoteReturn();
   std::rotate(streams_.begin(), found, found + 1);
   return &streams_.front();
+}
+
+// Where the streams were given up too early, it takes more to do it again: a reader who walks beside others that jump
+// would else lose what was fetched for it each time.
+void ReadStreams::NoteReturn() {
+  if (AreLost()) patience_ = std::min(2 * patience_, static_cast<int>(options_.max_streams));
+  jumps_ = 0;
 }
 
 // A large read at random comes as several in a row: its end is not the beginning of a walk.
@@ -115,6 +119,14 @@ void ReadStreams::OnRefused(ByteRange range) {
 
 void ReadStreams::SkipTo(uint64_t position) {
   for (Stream& stream : streams_) stream.ahead = std::max(stream.ahead, position);
+}
+
+void ReadStreams::StartOver() {
+  for (Stream& stream : streams_) {
+    stream.ahead = RoundUp(stream.next);
+    stream.window = 0;
+    stream.rate = 0;
+  }
 }
 
 uint64_t ReadStreams::RoundUp(uint64_t position) const {

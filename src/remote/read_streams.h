@@ -59,7 +59,16 @@ class ReadStreams {
   // The streams' bytes from `position` on have been asked for elsewhere.
   void SkipTo(uint64_t position);
 
+  // So many reads in a row continued no stream that nobody is likely to come back to one.
+  bool AreLost() const { return jumps_ >= patience_; }
+
+  // Nothing of what was asked for will come: whoever goes on all the same begins with a first window again.
+  void StartOver();
+
  private:
+  // After so many jumps in a row a handle is taken to be read at random, in pieces as long as those before.
+  static constexpr int kJumpsOfRandomReader = 3;
+
   struct Stream {
     uint64_t start = 0;    // Where it began.
     uint64_t next = 0;     // Where the reader will go on.
@@ -76,6 +85,7 @@ class ReadStreams {
   };
 
   Stream* Find(ByteRange read);
+  void NoteReturn();
   bool MayOpen(const Stream& stream) const;
   void Resize(Stream& stream, const ReaderState& state) const;
   void Grow(Stream& stream, TimePoint now) const;
@@ -84,8 +94,9 @@ class ReadStreams {
   uint64_t PartOf(uint64_t window) const;
 
   const ReadStreamsOptions options_;
-  std::vector<Stream> streams_;  // Last used first.
-  int jumps_ = 0;                // Streams that began since one was last seen to go on.
+  std::vector<Stream> streams_;          // Last used first.
+  int jumps_ = 0;                        // Streams that began since one was last seen to go on.
+  int patience_ = kJumpsOfRandomReader;  // Jumps after which the streams are lost.
 };
 
 }  // namespace s3overlay

@@ -7,7 +7,6 @@
 namespace s3overlay {
 namespace {
 
-constexpr int kRepeatsOfPattern = 3;
 constexpr uint64_t kMostAhead = 32;  // Reads.
 
 }  // namespace
@@ -37,7 +36,7 @@ bool ReadStrides::Repeats(ByteRange read) {
     repeats_ = 1;
     asked_ = 0;
   }
-  return repeats_ >= kRepeatsOfPattern;
+  return follows();
 }
 
 }  // namespace s3overlay

@@ -19,7 +19,12 @@ class ReadStrides {
   // The reads to come that have not been answered before, nearest first; told of every read that continues no stream.
   std::vector<ByteRange> OnRead(ByteRange read);
 
+  // Whether the last read was one of a pattern.
+  bool follows() const { return repeats_ >= kRepeatsOfPattern; }
+
  private:
+  static constexpr int kRepeatsOfPattern = 3;
+
   bool Repeats(ByteRange read);
 
   const uint64_t file_size_;

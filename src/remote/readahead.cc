@@ -27,6 +27,12 @@ Readahead::Readahead(const ReadaheadOptions& options)
     : options_(options), forward_(Forward(options)), backward_(Backward(options)), strides_(options.file_size) {}
 
 ReadaheadAdvice Readahead::OnRead(ByteRange read, const ReaderState& state) {
+  ReadaheadAdvice advice = Advise(read, state);
+  if (!advice.prefetch.empty()) has_advised_ = true;
+  return advice;
+}
+
+ReadaheadAdvice Readahead::Advise(ByteRange read, const ReaderState& state) {
   const bool is_first = std::exchange(is_first_, false);
   ReadaheadAdvice advice{.fetch_through = read.end(), .prefetch = {}};
   if (auto ahead = forward_.Continue(read, state)) {
@@ -60,11 +66,21 @@ ReadaheadAdvice Readahead::OnJump(ByteRange read) {
   ReadaheadAdvice advice{.fetch_through = read.end(), .prefetch = strides_.OnRead(read)};
   forward_.Start(read);
   backward_.Start(Mirror(read));
+  advice.turned_random = !strides_.follows() && TurnRandom();
   if (read.offset == 0 && options_.file_size <= options_.small_file) {
     advice.fetch_through = options_.file_size;
     forward_.SkipTo(options_.file_size);
   }
   return advice;
+}
+
+// True once for all that was asked for before.
+bool Readahead::TurnRandom() {
+  if (!has_advised_ || !forward_.AreLost() || !backward_.AreLost()) return false;
+  forward_.StartOver();
+  backward_.StartOver();
+  has_advised_ = false;
+  return true;
 }
 
 void Readahead::OnRefused(ByteRange range) {

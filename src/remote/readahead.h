@@ -4,7 +4,7 @@
 //
 // Known ways to read: forward and backward, several readers side by side (columns, shards), strides, and formats that
 // are read from their end (the footer of a parquet file, the directory of a zip archive). A read that fits none of them
-// fetches nothing but itself.
+// fetches nothing but itself, and after a few of these in a row nothing is wanted of what was fetched ahead before.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,8 @@ struct ReadaheadOptions {
 struct ReadaheadAdvice {
   uint64_t fetch_through = 0;       // The read's own GET may go on to here; its end where nothing is gained.
   std::vector<ByteRange> prefetch;  // In the order in which they will be wanted; each byte is answered once.
+  // The reader jumps about by now: what earlier advice named and has not come is to stop, and may be named again.
+  bool turned_random = false;
 };
 
 // Not thread-safe.
@@ -42,7 +44,9 @@ class Readahead {
   void OnRefused(ByteRange range);
 
  private:
+  ReadaheadAdvice Advise(ByteRange read, const ReaderState& state);
   ReadaheadAdvice OnJump(ByteRange read);
+  bool TurnRandom();
   void FetchTail(ByteRange read, bool waits, ReadaheadAdvice& advice);
   ByteRange Mirror(ByteRange range) const;
   std::vector<ByteRange> Mirror(std::vector<ByteRange> ranges) const;
@@ -52,6 +56,7 @@ class Readahead {
   ReadStreams backward_;  // In a mirrored file.
   ReadStrides strides_;
   bool is_first_ = true;
+  bool has_advised_ = false;  // Prefetching, since it last turned random.
 };
 
 }  // namespace s3overlay

@@ -289,6 +289,19 @@ TEST_F(BlockFetcherTest, EachOfThoseWhoPrefetchHasAnEqualShare) {
   EXPECT_EQ(fetcher_->GetPrefetchShare(), 24 * kBlock);
 }
 
+// A read that was advised before another found that nothing ahead is wanted any more.
+TEST_F(BlockFetcherTest, WhatIsNotWantedAnyMoreIsNotBegunAndTakesNoShare) {
+  Start();
+  const uint64_t share = fetcher_->GetPrefetchShare();
+  const auto token = std::make_shared<std::atomic<bool>>(false);
+  fetcher_->Abandon(token);
+  EXPECT_EQ(fetcher_->Prefetch(object_, {kBlock, kBlock}, token), kBlock);
+  fetcher_->Prefetch(object_, {0, kBlock}, std::make_shared<std::atomic<bool>>(false));
+  EXPECT_EQ(fetcher_->GetPrefetchShare(), share);
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchedBlocks) == 1; }));
+  EXPECT_EQ(store_.gets(), 1);
+}
+
 TEST_F(BlockFetcherTest, WhatWasFetchedForAClosedFileLeavesItsMemoryToOthers) {
   options_.memory_limit = 16 * kBlock;
   Start();

@@ -132,6 +132,63 @@ TEST(ReadaheadTest, StopsAtOnceWhenThePatternTurnsRandom) {
   }
 }
 
+// The places of a random reader, none beside another.
+constexpr uint64_t kJumps[] = {100 * kMiB, 900 * kMiB, 500 * kMiB, 700 * kMiB, 300 * kMiB};
+
+TEST(ReadaheadTest, WhatWasAskedForIsNotWantedAfterThreeJumps) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  for (uint64_t at = 0; at < 50 * kMiB; at += kMiB) EXPECT_FALSE(readahead.OnRead({at, kMiB}).turned_random);
+  std::vector<bool> turns;
+  for (const uint64_t at : kJumps) turns.push_back(readahead.OnRead({at, 4096}).turned_random);
+  EXPECT_EQ(turns, (std::vector<bool>{false, false, true, false, false}));  // There is nothing to drop any more.
+}
+
+TEST(ReadaheadTest, WhoGoesOnAfterATurnBeginsWithAFirstWindow) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  uint64_t asked_to = 0;
+  for (uint64_t at = 0; at < 50 * kMiB; at += kMiB) {
+    for (const ByteRange& range : readahead.OnRead({at, kMiB}).prefetch) asked_to = range.end();
+  }
+  EXPECT_GE(asked_to, 80 * kMiB);
+  for (const uint64_t at : kJumps) readahead.OnRead({at, 4096});
+  const auto again = readahead.OnRead({50 * kMiB, kMiB}).prefetch;
+  ASSERT_FALSE(again.empty());
+  EXPECT_EQ(again.front().offset, 51 * kMiB);
+  EXPECT_EQ(TotalOf(again), 16 * kMiB);
+}
+
+// Several threads read one handle: one of them in order.
+TEST(ReadaheadTest, AWalkBesideJumpsIsGivenUpOnceAtMost) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  int turns = 0;
+  uint64_t asked = 0;
+  for (uint64_t round = 0; round < 50; ++round) {
+    const ReadaheadAdvice walk = readahead.OnRead({round * kMiB, kMiB});
+    asked += TotalOf(walk.prefetch);
+    for (uint64_t i = 0; i < 3; ++i) {
+      const uint64_t at = (400 * kMiB + Scatter(3 * round + i) % (600 * kMiB)) / 4096 * 4096;
+      turns += readahead.OnRead({at, 4096}).turned_random ? 1 : 0;
+    }
+  }
+  EXPECT_LE(turns, 1);
+  EXPECT_GE(asked, 50 * kMiB);
+}
+
+TEST(ReadaheadTest, OtherPatternsAreNoJumps) {
+  constexpr uint64_t kSize = 1024 * kMiB;
+  Readahead strides({.file_size = kSize});
+  for (uint64_t at = 0; at < kSize; at += 10 * kMiB) EXPECT_FALSE(strides.OnRead({at, 64 << 10}).turned_random) << at;
+  // Long runs in one direction, each from another place.
+  Readahead forward({.file_size = kSize});
+  Readahead backward({.file_size = kSize});
+  for (const uint64_t begin : kJumps) {
+    for (uint64_t at = 0; at < 20 * kMiB; at += kMiB) {
+      EXPECT_FALSE(forward.OnRead({begin + at, kMiB}).turned_random);
+      EXPECT_FALSE(backward.OnRead({begin - at, kMiB}).turned_random);
+    }
+  }
+}
+
 TEST(ReadaheadTest, StreamsOfOneHandleAreToldApart) {
   Readahead readahead({.file_size = 1024 * kMiB});
   for (uint64_t round = 0; round < 20; ++round) {
