@@ -31,12 +31,18 @@
 namespace s3overlay {
 namespace {
 
-// Each block in flight, each cached file and each passthrough file is a descriptor.
+// Each connection, each cached file and each passthrough file is a descriptor.
 void RaiseDescriptorLimit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Half of what the process may open: a local file needs a descriptor to be read through the daemon, too.
+size_t MaxBackingFiles(size_t otherwise) {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur / 2 : otherwise;
 }
 
 std::string SourceName(const MountConfig& config) {
@@ -60,6 +66,7 @@ FuseOptions SessionOptions(const MountConfig& config, const std::string& mountpo
   BackingDepth depth = FindBackingDepth(config, mountpoint);
   options.backing_stack_depth = depth.depth;
   options.backing_stack_reason = std::move(depth.reason);
+  options.max_backing_files = MaxBackingFiles(options.max_backing_files);
   options.xattr = config.xattr;
   options.lane_count = lane_count;
   options.op_timeout = config.op_timeout;

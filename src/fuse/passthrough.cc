@@ -22,7 +22,11 @@ std::string TurnOn(fuse_conn_info* connection, int stack_depth) {
   connection->max_backing_stack_depth = static_cast<uint32_t>(stack_depth);
   return "";
 }
-int OpenBacking(const Request& request, int fd) { return fuse_passthrough_open(request.handle(), fd); }
+int OpenBacking(const Request& request, int fd) {
+  errno = 0;
+  const int id = fuse_passthrough_open(request.handle(), fd);
+  return id > 0 ? id : -errno;
+}
 void CloseBacking(const Request& request, int id) { fuse_passthrough_close(request.handle(), id); }
 void SetBacking(fuse_file_info* file, int id) { file->backing_id = id; }
 
@@ -35,7 +39,23 @@ void SetBacking(fuse_file_info*, int) {}
 
 #endif
 
+class KernelRegistry final : public BackingRegistry {
+ public:
+  int Open(const Request& request, int fd) override { return OpenBacking(request, fd); }
+  void Close(const Request& request, int id) override { CloseBacking(request, id); }
+};
+
+// Whether the next file of the same file system would be refused for the same reason: it lies on as many others as the
+// mount allows, or has no files of the kind that the kernel reads this way. All else (no memory, no number left, a bad
+// descriptor, a security policy) is of that one open.
+bool IsOfFileSystem(int sys_errno) { return sys_errno == ELOOP || sys_errno == EOPNOTSUPP; }
+
 }  // namespace
+
+BackingRegistry& BackingRegistry::OfKernel() {
+  static KernelRegistry registry;
+  return registry;
+}
 
 void Passthrough::Negotiate(fuse_conn_info* connection) {
   const std::string reason = options_.wanted ? TurnOn(connection, options_.stack_depth) : "turned off by option";
@@ -55,6 +75,9 @@ HandleMode Passthrough::Acquire(const Request& request, fuse_ino_t id, bool want
   // The source may wait for its disk: not under the lock, which every open and every release takes.
   std::shared_ptr<BackingFile> backing = wanted && MayRegister(id) ? open_file.GetBackingFile() : nullptr;
   MutexLock lock(mu_);
+  for (const fuse_ino_t left : std::exchange(abandoned_, {})) {
+    if (const auto found = uses_.find(left); found != uses_.end()) GiveBack(request, found);
+  }
   Use& use = uses_[id];
   const bool registered = use.backing_id > 0;
   if (registered || (on_ && use.cached == 0 && Register(request, std::move(backing), &use))) {
@@ -68,31 +91,36 @@ HandleMode Passthrough::Acquire(const Request& request, fuse_ino_t id, bool want
 
 bool Passthrough::MayRegister(fuse_ino_t id) const {
   MutexLock lock(mu_);
+  if (!on_ || registered_ >= options_.max_backing_files) return false;
   const auto found = uses_.find(id);
-  return on_ && (found == uses_.end() || (found->second.backing_id == 0 && found->second.cached == 0));
+  return found == uses_.end() || (found->second.backing_id == 0 && found->second.cached == 0);
 }
 
 bool Passthrough::Register(const Request& request, std::shared_ptr<BackingFile> backing, Use* use) {
   struct stat status{};
   if (backing == nullptr || ::fstat(backing->fd(), &status) != 0) return false;
-  if (refused_devices_.contains(status.st_dev)) return false;
-  errno = 0;
-  const int id = OpenBacking(request, backing->fd());
+  if (registered_ >= options_.max_backing_files || refused_devices_.contains(status.st_dev)) return false;
+  const int id = registry_.Open(request, backing->fd());
   if (id <= 0) {
-    NoteRefusal(errno, status.st_dev);
+    NoteRefusal(-id, status.st_dev);
     return false;
   }
+  ++registered_;
   use->backing_id = id;
   use->backing = std::move(backing);
   return true;
 }
 
-// Said and tried once: the next open would fail the same way, and goes through the daemon.
+// What would meet the next open as well is said and tried once: it goes through the daemon.
 void Passthrough::NoteRefusal(int sys_errno, dev_t device) {
   if (sys_errno == EPERM) {
     on_ = false;
     reason_ = "the process may not: CAP_SYS_ADMIN is needed";
     log::Info("passthrough is off: {}", reason_);
+    return;
+  }
+  if (!IsOfFileSystem(sys_errno)) {
+    log::Debug("the kernel did not take a backing file: {}", std::strerror(sys_errno));
     return;
   }
   refused_devices_.insert(device);
@@ -111,8 +139,15 @@ void Passthrough::Release(const Request& request, fuse_ino_t id, HandleMode mode
   } else {
     --use.passed_through;
   }
+  GiveBack(request, found);
+}
+
+// What no handle needs any more.
+void Passthrough::GiveBack(const Request& request, Uses::iterator found) {
+  Use& use = found->second;
   if (use.passed_through == 0 && use.backing_id > 0) {
-    CloseBacking(request, use.backing_id);
+    registry_.Close(request, use.backing_id);
+    --registered_;
     use.backing_id = 0;
     use.backing.reset();
   }
@@ -124,6 +159,7 @@ void Passthrough::Abandon(fuse_ino_t id, HandleMode mode) {
   const auto found = uses_.find(id);
   if (found == uses_.end() || mode == HandleMode::kDirect) return;
   --(mode == HandleMode::kCached ? found->second.cached : found->second.passed_through);
+  abandoned_.push_back(id);
 }
 
 }  // namespace s3overlay

@@ -4,16 +4,19 @@
 //
 // The kernel's rules (6.9 and newer): one backing file a node; cached handles and passthrough handles never at the same
 // time on one node (the second open would fail with EIO); handles with direct_io do not stand in the way. So the first
-// open of a node decides for all that come while it lasts. Needs libfuse 3.17 and CAP_SYS_ADMIN.
+// open of a node decides for all that come while it lasts. Needs libfuse 3.17 and CAP_SYS_ADMIN. Sources:
+// fuse_lowlevel.h of libfuse 3.17, fs/fuse/passthrough.c of Linux 6.18.
 #pragma once
 
 #include <sys/types.h>
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "fuse/request.h"
 #include "s3overlay/file_source.h"
@@ -28,12 +31,27 @@ struct PassthroughOptions {
   // 0 serves backing files on ordinary file systems and lets overlayfs lie on top of the mount; 1 serves backing files
   // that lie on overlayfs themselves.
   int stack_depth = 0;
+  // Nodes with a backing file at a time. Each pins a descriptor, here and in the kernel, for as long as a handle is
+  // open: what is opened beyond that is read through the daemon, and needs none.
+  size_t max_backing_files = 512;
+};
+
+// The kernel's table of backing files. Another one is for tests.
+class BackingRegistry {
+ public:
+  virtual ~BackingRegistry() = default;
+  virtual int Open(const Request& request, int fd) = 0;  // An id above zero, or a negative errno.
+  virtual void Close(const Request& request, int id) = 0;
+
+  static BackingRegistry& OfKernel();
 };
 
 // Thread-safe.
 class Passthrough {
  public:
-  explicit Passthrough(const PassthroughOptions& options) : options_(options) {}
+  // `registry` outlives it.
+  explicit Passthrough(const PassthroughOptions& options, BackingRegistry& registry = BackingRegistry::OfKernel())
+      : options_(options), registry_(registry) {}
 
   // In the session's init. Turns it on where the kernel and the library can.
   void Negotiate(fuse_conn_info* connection) S3OVERLAY_EXCLUDES(mu_);
@@ -47,8 +65,8 @@ class Passthrough {
       S3OVERLAY_EXCLUDES(mu_);
   void Release(const Request& request, fuse_ino_t id, HandleMode mode) S3OVERLAY_EXCLUDES(mu_);
 
-  // The kernel did not take the open. Without a request the backing file cannot be given back now: the node's next
-  // handle does it.
+  // The kernel did not take the open. Without a request the backing file cannot be given back now: the next open does
+  // it.
   void Abandon(fuse_ino_t id, HandleMode mode) S3OVERLAY_EXCLUDES(mu_);
 
  private:
@@ -60,11 +78,15 @@ class Passthrough {
     std::shared_ptr<BackingFile> backing;
   };
 
+  using Uses = std::unordered_map<fuse_ino_t, Use>;
+
   bool MayRegister(fuse_ino_t id) const S3OVERLAY_EXCLUDES(mu_);
   bool Register(const Request& request, std::shared_ptr<BackingFile> backing, Use* use) S3OVERLAY_REQUIRES(mu_);
   void NoteRefusal(int sys_errno, dev_t device) S3OVERLAY_REQUIRES(mu_);
+  void GiveBack(const Request& request, Uses::iterator use) S3OVERLAY_REQUIRES(mu_);
 
   const PassthroughOptions options_;
+  BackingRegistry& registry_;
 
   std::atomic<bool> on_{false};
 
@@ -72,7 +94,9 @@ class Passthrough {
   mutable Mutex mu_;
   std::string reason_ S3OVERLAY_GUARDED_BY(mu_) = "the mount has not started yet";
   std::set<dev_t> refused_devices_ S3OVERLAY_GUARDED_BY(mu_);  // File systems whose files the kernel did not take.
-  std::unordered_map<fuse_ino_t, Use> uses_ S3OVERLAY_GUARDED_BY(mu_);
+  Uses uses_ S3OVERLAY_GUARDED_BY(mu_);
+  size_t registered_ S3OVERLAY_GUARDED_BY(mu_) = 0;              // Nodes that have a backing file.
+  std::vector<fuse_ino_t> abandoned_ S3OVERLAY_GUARDED_BY(mu_);  // Of these something may have to be given back.
 };
 
 }  // namespace s3overlay

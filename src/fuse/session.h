@@ -36,6 +36,7 @@ struct FuseOptions {
   // overlayfs themselves too (a container's cache), and no overlayfs on top.
   int backing_stack_depth = 0;
   std::string backing_stack_reason;  // Why it is so; for `status`.
+  size_t max_backing_files = 512;    // See PassthroughOptions.
   bool xattr = true;                 // False: no extended attributes, and `ls -l` asks for none.
 
   int lane_count = 1;           // Lanes that the source names in kWouldBlock: 0 to lane_count - 1.
