@@ -37,9 +37,9 @@ namespace s3overlay {
   X(kCacheEvictions,      "cache_evictions",         "blocks",   "Blocks dropped to keep to the limit")                  \
   X(kCacheChecksumErrors, "cache_checksum_failures", "blocks",   "Blocks found damaged and dropped")                     \
   X(kCacheIoErrors,       "cache_io_errors",         "errors",   "System calls of the cache that failed")                \
-  X(kPrefetchedBlocks,    "prefetched_blocks",       "blocks",   "Blocks fetched ahead of a reader")                     \
-  X(kPrefetchUsedBlocks,  "prefetched_blocks_used",  "blocks",   "Of those, blocks that a reader took")                  \
-  X(kPrefetchWastedBlocks, "prefetched_blocks_wasted", "blocks", "Of those, blocks that left the memory unread")         \
+  X(kPrefetched,          "prefetched",              "bytes",    "Bytes fetched ahead of a reader")                      \
+  X(kPrefetchUsed,        "prefetched_used",         "bytes",    "Of those, in blocks that a reader took or waited for") \
+  X(kPrefetchWasted,      "prefetched_wasted",       "bytes",    "Of those, gone from memory unread")                    \
   X(kKeysHidden,          "keys_hidden",             "keys",     "Keys that cannot be shown as a path")
 // clang-format on
 

@@ -42,6 +42,8 @@ class BlockAssembler {
   }
 
   uint64_t position() const { return position_; }
+  // Bytes that have come of a block that is not whole.
+  uint64_t pending() const { return block_ ? position_ % block_size_ : 0; }
   bool is_complete() const { return position_ == range_.end(); }
 
  private:

@@ -133,10 +133,10 @@ void BlockFetcher::TakeFromMemory(const PinnedObjectPtr& object, ByteRange range
       const BlockMemory::Taken found = memory_.Take({object, index});
       if (!found.block) continue;
       piece.bytes = found.block.Subspan(piece.wanted.offset, piece.wanted.size);
-      unread += found.was_unread ? 1 : 0;
+      unread += found.was_unread ? found.block.size() : 0;
     }
   }
-  if (unread > 0) metrics_.Add(Metric::kPrefetchUsedBlocks, unread);
+  if (unread > 0) metrics_.Add(Metric::kPrefetchUsed, unread);
 }
 
 std::vector<BlockFetcher::Awaited> BlockFetcher::Join(const Wish& wish) {
@@ -161,7 +161,7 @@ std::vector<BlockFetcher::Awaited> BlockFetcher::Join(const Wish& wish) {
 BlockFetcher::Awaited BlockFetcher::JoinOne(const BlockKey& key) {
   // It may have landed since this reader looked.
   BlockMemory::Taken taken = memory_.Take(key);
-  if (taken.was_unread) metrics_.Add(Metric::kPrefetchUsedBlocks);
+  if (taken.was_unread) metrics_.Add(Metric::kPrefetchUsed, taken.block.size());
   if (taken.block) return {.index = key.index, .block = std::move(taken.block), .flight = nullptr};
   const auto found = flights_.find(key);
   if (found == flights_.end()) return {.index = key.index, .block = {}, .flight = nullptr};
@@ -171,7 +171,7 @@ BlockFetcher::Awaited BlockFetcher::JoinOne(const BlockKey& key) {
   const uint64_t start = key.index * block_size_;
   if (start > front && start - front > options_.own_get_distance)
     return {.index = key.index, .block = {}, .flight = nullptr};
-  if (part.is_prefetch() && !flight.wanted) metrics_.Add(Metric::kPrefetchUsedBlocks);
+  if (part.is_prefetch() && !flight.wanted) metrics_.Add(Metric::kPrefetchUsed, BytesOf(*key.object, key.index).size);
   flight.wanted = true;
   part.wanted = true;
   return {.index = key.index, .block = {}, .flight = found->second};

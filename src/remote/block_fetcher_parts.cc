@@ -180,7 +180,12 @@ Result<void> BlockFetcher::GetRun(Part& part, BlockSpan run) {
   };
   part.front = range.offset;
   const CallContext context{.deadline = part.deadline, .max_retries = part.max_retries, .cancelled = &part.cancelled};
-  S3OVERLAY_RETURN_IF_ERROR(part.object->store.GetRange(part.object->id, range, sink, context));
+  const Result<void> outcome = part.object->store.GetRange(part.object->id, range, sink, context);
+  if (part.is_prefetch() && assembler.pending() > 0) {
+    metrics_.Add(Metric::kPrefetched, assembler.pending());
+    metrics_.Add(Metric::kPrefetchWasted, assembler.pending());
+  }
+  if (!outcome) return outcome;
   if (!assembler.is_complete()) return Error{ErrorCode::kBadResponse, "the store delivered fewer bytes than it said"};
   return {};
 }
@@ -199,12 +204,13 @@ bool BlockFetcher::Land(Part& part, uint64_t index, SharedBytes block) {
     LandFlight(found->second, block);
     flights_.erase(found);
   }
-  if (part.is_prefetch()) metrics_.Add(Metric::kPrefetchedBlocks);
+  if (part.is_prefetch()) metrics_.Add(Metric::kPrefetched, block.size());
   part.reserved -= block.size();
   // An unread block's owner is in the ledger: else nobody would disown it, and its share of the memory were lost.
-  const bool is_unread = part.is_prefetch() && !wanted && prefetchers_.Has(part.token.get());
-  memory_.Keep(key, std::move(block), part.is_prefetch(), is_unread ? part.token.get() : nullptr);
-  metrics_.Add(Metric::kPrefetchWastedBlocks, memory_.TakeWasted());
+  const void* const owner = prefetchers_.Has(part.token.get()) ? part.token.get() : nullptr;
+  memory_.Keep(key, std::move(block),
+               {.is_prefetch = part.is_prefetch(), .is_unread = part.is_prefetch() && !wanted, .owner = owner});
+  metrics_.Add(Metric::kPrefetchWasted, memory_.TakeWasted());
   memory_freed_.SignalAll();
   return is_news;
 }

@@ -27,10 +27,16 @@ bool BlockMemory::ReservePrefetch(uint64_t bytes) {
 
 void BlockMemory::Release(uint64_t bytes, bool is_prefetch) { (is_prefetch ? prefetch_ : demand_) -= bytes; }
 
-void BlockMemory::Keep(const BlockKey& key, SharedBytes block, bool is_prefetch, const void* unread_of) {
-  Release(block.size(), is_prefetch);
-  if (by_key_.contains(key)) return;
-  Node node{.key = key, .block = std::move(block), .unread_of = unread_of, .was_read = unread_of == nullptr};
+void BlockMemory::Keep(const BlockKey& key, SharedBytes block, const Origin& origin) {
+  Release(block.size(), origin.is_prefetch);
+  if (by_key_.contains(key)) {
+    wasted_ += origin.is_unread ? block.size() : 0;
+    return;
+  }
+  Node node{.key = key,
+            .block = std::move(block),
+            .unread_of = origin.is_unread ? origin.owner : nullptr,
+            .is_unread = origin.is_unread};
   Nodes& nodes = ListOf(node);
   nodes.push_front(std::move(node));
   CountOf(nodes.front()) += CostOf(nodes.front());
@@ -43,7 +49,7 @@ BlockMemory::Taken BlockMemory::Take(const BlockKey& key) {
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return {};
   Node& node = *found->second;
-  const Taken taken{.block = node.block, .was_unread = !std::exchange(node.was_read, true)};
+  const Taken taken{.block = node.block, .was_unread = std::exchange(node.is_unread, false)};
   MarkRead(found->second);
   TrimRead();
   return taken;
@@ -80,7 +86,7 @@ void BlockMemory::TrimAll() {
 void BlockMemory::DropOldest(Nodes& nodes) {
   const Node& node = nodes.back();
   CountOf(node) -= CostOf(node);
-  wasted_ += node.was_read ? 0 : 1;
+  wasted_ += node.is_unread ? node.block.size() : 0;
   by_key_.erase(node.key);
   nodes.pop_back();
 }

@@ -36,9 +36,13 @@ class BlockMemory {
   // Gives back what was reserved and did not become a block.
   void Release(uint64_t bytes, bool is_prefetch);
 
-  // Keeps a block, whose bytes are reserved; others go where its overhead finds no room. `unread_of`: for whom it was
-  // fetched ahead, where nobody has taken it yet; else null.
-  void Keep(const BlockKey& key, SharedBytes block, bool is_prefetch, const void* unread_of);
+  struct Origin {
+    bool is_prefetch = false;     // As its bytes were reserved.
+    bool is_unread = false;       // Fetched ahead, and nobody waits for it.
+    const void* owner = nullptr;  // Of an unread one: for whom; null where that is gone.
+  };
+  // Keeps a block, whose bytes are reserved; others go where its overhead finds no room.
+  void Keep(const BlockKey& key, SharedBytes block, const Origin& origin);
 
   // What was fetched ahead for this one waits for nobody any more.
   void Disown(const void* owner);
@@ -50,7 +54,7 @@ class BlockMemory {
   Taken Take(const BlockKey& key);
   bool Contains(const BlockKey& key) const { return by_key_.contains(key); }
 
-  // Blocks fetched ahead that went without having been read, since the last call.
+  // Bytes fetched ahead that went without having been read, since the last call.
   uint64_t TakeWasted() { return std::exchange(wasted_, 0); }
 
   uint64_t used() const { return demand_ + prefetch_ + kept_read_ + kept_unread_; }
@@ -61,8 +65,8 @@ class BlockMemory {
   struct Node {
     BlockKey key;
     SharedBytes block;
-    const void* unread_of = nullptr;
-    bool was_read = false;  // By anybody.
+    const void* unread_of = nullptr;  // Who is to read it, and has not yet.
+    bool is_unread = false;           // By anybody, and fetched ahead.
   };
   using Nodes = std::list<Node>;  // Last used first.
 

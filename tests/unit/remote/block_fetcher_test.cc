@@ -181,13 +181,13 @@ TEST_F(BlockFetcherTest, PrefetchThatGaveUpIsNoAnswerForALaterReader) {
        {ErrorCode::kTimedOut, ErrorCode::kThrottled, ErrorCode::kUnavailable, ErrorCode::kBadResponse}) {
     Start();
     const int gets = store_.gets();
-    const uint64_t used = metrics_.Get(Metric::kPrefetchUsedBlocks);
+    const uint64_t used = metrics_.Get(Metric::kPrefetchUsed);
     store_.CloseGate(Call::kGet, 0);
     // A prefetch gives up sooner than a reader would. That one waits for it shows in what was used.
     fetcher_->Prefetch(object_, {0, kBlock}, std::make_shared<std::atomic<bool>>(false));
     EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
     std::thread patient([&] { EXPECT_EQ(ReadBlock(0), "ok") << ErrorCodeName(code); });
-    EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsedBlocks) == used + 1; }));
+    EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsed) == used + kBlock; }));
     store_.CutBlocked(Call::kGet, code);
     EXPECT_TRUE(Eventually([&] { return store_.gets() == gets + 2; })) << ErrorCodeName(code);
     store_.OpenGate(Call::kGet);
@@ -201,7 +201,7 @@ TEST_F(BlockFetcherTest, WhatASecondTryFindsIsTheAnswer) {
   fetcher_->Prefetch(object_, {0, kBlock}, std::make_shared<std::atomic<bool>>(false));
   EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
   std::thread reader([&] { EXPECT_EQ(ReadBlock(0), "unavailable"); });
-  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsedBlocks) == 1; }));
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsed) == kBlock; }));
   store_.Fail(ErrorCode::kUnavailable);
   store_.CutBlocked(Call::kGet, ErrorCode::kUnavailable);
   reader.join();
@@ -223,10 +223,10 @@ TEST_F(BlockFetcherTest, PrefetchComesBeforeTheReaderAndIsCounted) {
   Start();
   const auto token = std::make_shared<std::atomic<bool>>(false);
   fetcher_->Prefetch(object_, {0, 8 * kBlock}, token);
-  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchedBlocks) == 8; }));
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetched) == 8 * kBlock; }));
   EXPECT_TRUE(IsNear(3));
   EXPECT_TRUE(IsNear(3));
-  EXPECT_EQ(metrics_.Get(Metric::kPrefetchUsedBlocks), 1U);
+  EXPECT_EQ(metrics_.Get(Metric::kPrefetchUsed), kBlock);
   EXPECT_EQ(store_.gets(), 1);
 }
 
@@ -238,7 +238,7 @@ TEST_F(BlockFetcherTest, AbandonedPrefetchStopsUnlessAReaderWaits) {
   fetcher_->Prefetch(object_, {0, 8 * kBlock}, wanted);
   EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
   std::thread reader([&] { EXPECT_EQ(ReadBlock(2), "ok"); });
-  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsedBlocks) == 1; }));
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsed) == kBlock; }));
   fetcher_->Prefetch(object_, {16 * kBlock, 8 * kBlock}, unwanted);
   EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet, 2));
   fetcher_->Abandon(wanted);
@@ -298,7 +298,7 @@ TEST_F(BlockFetcherTest, WhatIsNotWantedAnyMoreIsNotBegunAndTakesNoShare) {
   EXPECT_EQ(fetcher_->Prefetch(object_, {kBlock, kBlock}, token), kBlock);
   fetcher_->Prefetch(object_, {0, kBlock}, std::make_shared<std::atomic<bool>>(false));
   EXPECT_EQ(fetcher_->GetPrefetchShare(), share);
-  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchedBlocks) == 1; }));
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetched) == kBlock; }));
   EXPECT_EQ(store_.gets(), 1);
 }
 
@@ -309,7 +309,7 @@ TEST_F(BlockFetcherTest, WhatWasFetchedForAClosedFileLeavesItsMemoryToOthers) {
   store_.CloseGate(Call::kGet, 0);  // What has come takes more than was set aside for it.
   EXPECT_EQ(fetcher_->Prefetch(object_, {0, 12 * kBlock}, closed), 12 * kBlock);
   store_.OpenGate(Call::kGet);
-  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchedBlocks) == 12; }));
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetched) == 12 * kBlock; }));
   const auto open = std::make_shared<std::atomic<bool>>(false);
   EXPECT_EQ(fetcher_->Prefetch(object_, {20 * kBlock, 4 * kBlock}, open), 20 * kBlock);
   fetcher_->Abandon(closed);
@@ -324,14 +324,57 @@ TEST_F(BlockFetcherTest, WhatLandsForAClosedFileLeavesItsMemoryToOthers) {
   EXPECT_EQ(fetcher_->Prefetch(object_, {0, 2 * kBlock}, closed), 2 * kBlock);
   EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
   std::thread reader([&] { EXPECT_EQ(ReadBlock(0), "ok"); });  // So that the part goes on.
-  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsedBlocks) == 1; }));
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsed) == kBlock; }));
   fetcher_->Abandon(closed);
   store_.OpenGate(Call::kGet);
   reader.join();
-  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchedBlocks) == 2; }));
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetched) == 2 * kBlock; }));
   store_.CloseGate(Call::kGet, 0);
   const auto open = std::make_shared<std::atomic<bool>>(false);
   EXPECT_EQ(fetcher_->Prefetch(object_, {20 * kBlock, 12 * kBlock}, open), 32 * kBlock);
+  store_.OpenGate(Call::kGet);
+}
+
+TEST_F(BlockFetcherTest, WhatIsFetchedAheadForNobodyIsCountedToTheByte) {
+  options_.memory_limit = 16 * (kBlock + BlockMemory::kOverhead);
+  Start();
+  const auto prefetched = [&] { return metrics_.Get(Metric::kPrefetched); };
+  const auto push_out_all = [&] { return Read({20 * kBlock, 14 * kBlock}) + Read({34 * kBlock, 16 * kBlock}); };
+  const auto one = std::make_shared<std::atomic<bool>>(false);
+  fetcher_->Prefetch(object_, {63 * kBlock, kBlock + 100}, one);
+  EXPECT_TRUE(Eventually([&] { return prefetched() == kBlock + 100; }));
+  EXPECT_TRUE(IsNear(63));
+  fetcher_->Abandon(one);
+  EXPECT_EQ(metrics_.Get(Metric::kPrefetchWasted), 0U) << "it is still in memory";
+  EXPECT_EQ(push_out_all(), "okok");
+  uint64_t wasted = 100;  // The last block, which is short.
+  EXPECT_EQ(metrics_.Get(Metric::kPrefetchWasted), wasted);
+
+  // The handle is closed; of the part that goes on for somebody else's sake he takes one block.
+  store_.CloseGate(Call::kGet, 0);
+  const auto closed = std::make_shared<std::atomic<bool>>(false);
+  fetcher_->Prefetch(object_, {0, 2 * kBlock}, closed);
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  std::thread reader([&] { EXPECT_EQ(ReadBlock(0), "ok"); });
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchUsed) == 2 * kBlock; }));
+  fetcher_->Abandon(closed);
+  store_.OpenGate(Call::kGet);
+  reader.join();
+  EXPECT_TRUE(Eventually([&] { return prefetched() == 3 * kBlock + 100; }));
+  EXPECT_EQ(push_out_all(), "okok");
+  wasted += kBlock;
+  EXPECT_EQ(metrics_.Get(Metric::kPrefetchWasted), wasted);
+
+  // It stops in the middle of a block.
+  store_.CloseGate(Call::kGet, 56 * kBlock + kBlock / 2);
+  const auto stopped = std::make_shared<std::atomic<bool>>(false);
+  fetcher_->Prefetch(object_, {56 * kBlock, kBlock}, stopped);
+  EXPECT_TRUE(store_.WaitUntilBlocked(Call::kGet));
+  fetcher_->Abandon(stopped);
+  wasted += kBlock / 2;
+  EXPECT_TRUE(Eventually([&] { return metrics_.Get(Metric::kPrefetchWasted) == wasted; }));
+  EXPECT_EQ(prefetched(), 3 * kBlock + 100 + kBlock / 2);
+  EXPECT_EQ(metrics_.Get(Metric::kPrefetchUsed), 2 * kBlock);
   store_.OpenGate(Call::kGet);
 }
 

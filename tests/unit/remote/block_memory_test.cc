@@ -14,7 +14,8 @@ class BlockMemoryTest : public ::testing::Test {
   bool Keep(uint64_t index, size_t size, const void* owner = nullptr) {
     const bool is_prefetch = owner != nullptr;
     if (!(is_prefetch ? memory_.ReservePrefetch(size) : memory_.ReserveDemand(size))) return false;
-    memory_.Keep({object_, index}, ShareBytes(std::vector<std::byte>(size)), is_prefetch, owner);
+    memory_.Keep({object_, index}, ShareBytes(std::vector<std::byte>(size)),
+                 {.is_prefetch = is_prefetch, .is_unread = is_prefetch, .owner = owner});
     return true;
   }
 
@@ -46,6 +47,21 @@ TEST_F(BlockMemoryTest, SmallBlocksFetchedAheadKeepToTheirShare) {
   memory_.Disown(this);
   while (kept-- > 0) EXPECT_TRUE(Keep(2000 + kept, kSmall));
   EXPECT_LE(memory_.used(), kLimit);
+}
+
+TEST_F(BlockMemoryTest, WastedAreTheBytesThatNobodyRead) {
+  ASSERT_TRUE(Keep(0, 4096, this));
+  ASSERT_TRUE(Keep(1, kSmall, this));
+  ASSERT_TRUE(Keep(2, 300, this));
+  ASSERT_TRUE(Keep(3, 5000));  // On demand.
+  EXPECT_TRUE(memory_.Take({object_, 0}).was_unread);
+  EXPECT_EQ(memory_.TakeWasted(), 0U);
+  ASSERT_TRUE(Keep(2, 300, this));  // Fetched twice.
+  EXPECT_EQ(memory_.TakeWasted(), 300U);
+  memory_.Disown(this);
+  EXPECT_EQ(memory_.TakeWasted(), 0U) << "somebody may still come for it";
+  EXPECT_TRUE(memory_.ReserveDemand(kLimit));
+  EXPECT_EQ(memory_.TakeWasted(), kSmall + 300U);
 }
 
 TEST_F(BlockMemoryTest, WhatIsKeptGivesAllOfItBack) {

@@ -269,10 +269,10 @@ TEST_F(ObjectSourceTest, SmallFilesThatComeNextInAListingAreFetchedAhead) {
   Put("d/f11.json", 1000);
   ASSERT_TRUE(source_.List("d", {}));
   for (const std::string& name : {names[0], names[1]}) ASSERT_TRUE(Read(*Open(name), 0, 1000));
-  for (int i = 0; i < 4000 && metrics_.Get(Metric::kPrefetchedBlocks) < 16; ++i) {
+  for (int i = 0; i < 4000 && metrics_.Get(Metric::kPrefetched) < 16 * 1000; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  EXPECT_EQ(metrics_.Get(Metric::kPrefetchedBlocks), 16U);
+  EXPECT_EQ(metrics_.Get(Metric::kPrefetched), 16U * 1000);
   EXPECT_TRUE(Read(*Open(names[7]), 0, 1000, {.may_block = false}));
   EXPECT_EQ(Read(*Open("d/f11.json"), 0, 1000, {.may_block = false}).error().code, ErrorCode::kWouldBlock);
   EXPECT_EQ(store_.heads(), 0);
