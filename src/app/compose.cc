@@ -146,7 +146,6 @@ Result<std::unique_ptr<FileSource>> RunningGraph::MakeLocalSource(const MountCon
   options.spec = layer.is_covered ? mountpoint : layer.directory;
   options.follow_links_out = config.local_follow;
   options.mountpoint = mountpoint;
-  options.metrics = &metrics_;
   auto source = LocalSource::Open(std::move(options), layer.is_covered ? mountpoint : layer.directory);
   if (source) return std::unique_ptr<FileSource>(std::move(*source));
   return Error{.code = ErrorCode::kInvalidArgument,
@@ -175,8 +174,7 @@ std::unique_ptr<FileSource> RunningGraph::MakeRemoteSource(const MountConfig& co
   options.lane = connection.lane;
   options.max_retries = has_layer_behind ? kRetriesBeforeFallback : kRetries;
   options.metadata_ttl = config.metadata_ttl;
-  return std::make_unique<ObjectSource>(std::move(options), *catalogs_.back(), store, *fetcher_, cache(), clock_,
-                                        metrics_);
+  return std::make_unique<ObjectSource>(std::move(options), *catalogs_.back(), store, *fetcher_, cache(), clock_);
 }
 
 RunningGraph::Connection& RunningGraph::ConnectionFor(const MountConfig& config, const LayerSpec& layer) {

@@ -75,13 +75,22 @@ StatusValue RunningMount::MemoryStatus() const {
 }
 
 StatusValue RunningMount::ReadStatus() const {
+  StatusObject s3 = {{"fresh", Counted(Metric::kReadS3Fresh)},
+                     {"fallback", Counted(Metric::kReadS3Fallback)},
+                     {"degraded", Counted(Metric::kReadS3Degraded)},
+                     {"stale", Counted(Metric::kReadS3Stale)}};
+  StatusObject local = {{"fresh", Counted(Metric::kReadLocalFresh)},
+                        {"fallback", Counted(Metric::kReadLocalFallback)},
+                        {"degraded", Counted(Metric::kReadLocalDegraded)},
+                        {"stale", Counted(Metric::kReadLocalStale)}};
   StatusObject opens = {{"fresh", Counted(Metric::kOpensFresh)},
                         {"fallback", Counted(Metric::kOpensFallback)},
                         {"degraded", Counted(Metric::kOpensDegraded)},
                         {"stale", Counted(Metric::kOpensStale)},
                         {"passthrough", Counted(Metric::kOpensPassthrough)}};
-  return {StatusObject{{"s3_bytes", Counted(Metric::kReadBytesS3)},
-                       {"local_bytes", Counted(Metric::kReadBytesLocal)},
+  return {StatusObject{{"s3_bytes", {std::move(s3)}},
+                       {"local_bytes", {std::move(local)}},
+                       {"cache_bytes", Counted(Metric::kReadCache)},
                        {"errors", Counted(Metric::kReadErrors)},
                        {"listings_degraded", Counted(Metric::kListingsDegraded)},
                        {"opens", {std::move(opens)}}}};

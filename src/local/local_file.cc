@@ -39,8 +39,8 @@ FileAttributes LocalAttributes(const struct stat& status) {
           .device = status.st_rdev};
 }
 
-LocalFile::LocalFile(UniqueFd fd, Entry entry, Metrics* metrics)
-    : file_(std::make_shared<BackingFile>(std::move(fd))), entry_(std::move(entry)), metrics_(metrics) {}
+LocalFile::LocalFile(UniqueFd fd, Entry entry)
+    : file_(std::make_shared<BackingFile>(std::move(fd))), entry_(std::move(entry)) {}
 
 Result<size_t> LocalFile::Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) {
   size_t done = 0;
@@ -53,7 +53,6 @@ Result<size_t> LocalFile::Read(uint64_t offset, std::span<std::byte> buffer, con
     if (size == 0) break;
     done += static_cast<size_t>(size);
   }
-  if (metrics_ != nullptr) metrics_->Add(Metric::kReadBytesLocal, done);
   return done;
 }
 

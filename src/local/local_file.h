@@ -8,7 +8,6 @@
 #include <string>
 
 #include "s3overlay/file_source.h"
-#include "s3overlay/metrics.h"
 
 struct stat;
 
@@ -22,8 +21,8 @@ FileAttributes LocalAttributes(const struct stat& status);
 // Thread-safe. Reads wait for nothing but the local disk, so they are never kWouldBlock.
 class LocalFile final : public OpenFile {
  public:
-  // `entry` says what was opened. `metrics` may be null and outlives the file.
-  LocalFile(UniqueFd fd, Entry entry, Metrics* metrics);
+  // `entry` says what was opened.
+  LocalFile(UniqueFd fd, Entry entry);
 
   Result<size_t> Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) override;
   Result<Entry> GetEntry() const override;
@@ -32,7 +31,6 @@ class LocalFile final : public OpenFile {
  private:
   const std::shared_ptr<BackingFile> file_;
   const Entry entry_;
-  Metrics* const metrics_;
 };
 
 }  // namespace s3overlay

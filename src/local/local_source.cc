@@ -136,7 +136,7 @@ Result<std::shared_ptr<OpenFile>> LocalSource::Open(const Entry& entry, const Ca
   // The inode that was looked at, whatever the name means by now. O_NONBLOCK: a lease on it is not waited for.
   UniqueFd fd(::open(ProcPathOf(path_fd->get()).c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd.is_open()) return SystemError(errno, fmt::format("open {}", entry.source));
-  return std::shared_ptr<OpenFile>(std::make_shared<LocalFile>(std::move(fd), entry, options_.metrics));
+  return std::shared_ptr<OpenFile>(std::make_shared<LocalFile>(std::move(fd), entry));
 }
 
 Result<std::vector<std::string>> LocalSource::ListXattr(const Entry& entry) {

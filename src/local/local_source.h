@@ -16,7 +16,6 @@
 
 #include "local/path_resolver.h"
 #include "s3overlay/file_source.h"
-#include "s3overlay/metrics.h"
 
 struct stat;
 
@@ -27,7 +26,6 @@ struct LocalSourceOptions {
   bool follow_links_out = false;  // Enter links that lead out of the directory.
   int lane = 0;                   // Kept for symmetry with remote sources: a local call never answers kWouldBlock.
   std::string mountpoint = {};    // Absolute, without links: links into it are not followed, and it is not shown.
-  Metrics* metrics = nullptr;     // May be null; outlives the source and its files.
 };
 
 // Thread-safe. Beside the contract's errors: kSystem with the errno of the system call, kUnsupported for opening what

@@ -11,17 +11,38 @@
 namespace s3overlay {
 namespace {
 
-// A layer's open file that speaks of itself in the overlay's terms.
+// Where what happens to files of one state is counted.
+struct StateMetrics {
+  Metric opens;
+  Metric read_s3;
+  Metric read_local;
+};
+
+StateMetrics MetricsOf(FileState state) {
+  switch (state) {
+    case FileState::kFresh: return {Metric::kOpensFresh, Metric::kReadS3Fresh, Metric::kReadLocalFresh};
+    case FileState::kFallback: return {Metric::kOpensFallback, Metric::kReadS3Fallback, Metric::kReadLocalFallback};
+    case FileState::kDegraded: return {Metric::kOpensDegraded, Metric::kReadS3Degraded, Metric::kReadLocalDegraded};
+    case FileState::kStale: return {Metric::kOpensStale, Metric::kReadS3Stale, Metric::kReadLocalStale};
+  }
+  return MetricsOf(FileState::kFresh);
+}
+
+// A layer's open file that speaks of itself in the overlay's terms, and counts what is read.
 class OverlayFile final : public OpenFile {
  public:
-  OverlayFile(const Layer& layer, Entry entry, std::shared_ptr<OpenFile> file)
-      : layer_(layer), entry_(std::move(entry)), file_(std::move(file)) {}
+  OverlayFile(const Layer& layer, Entry entry, std::shared_ptr<OpenFile> file, Metrics& metrics)
+      : layer_(layer), entry_(std::move(entry)), file_(std::move(file)), metrics_(metrics) {}
 
   Result<size_t> Read(uint64_t offset, std::span<std::byte> buffer, const CallContext& context) override {
-    return file_->Read(offset, buffer, context);
+    const auto size = file_->Read(offset, buffer, context);
+    if (size) Count(*size);
+    return size;
   }
   Result<ByteChain> Borrow(uint64_t offset, size_t size, const CallContext& context) override {
-    return file_->Borrow(offset, size, context);
+    auto chain = file_->Borrow(offset, size, context);
+    if (chain) Count(chain->size());
+    return chain;
   }
 
   Result<Entry> GetEntry() const override {
@@ -36,20 +57,16 @@ class OverlayFile final : public OpenFile {
   std::shared_ptr<BackingFile> GetBackingFile() override { return file_->GetBackingFile(); }
 
  private:
+  void Count(uint64_t bytes) {
+    const StateMetrics counted = MetricsOf(entry_.state);
+    metrics_.Add(layer_.local() ? counted.read_local : counted.read_s3, bytes);
+  }
+
   const Layer& layer_;
   const Entry entry_;
   const std::shared_ptr<OpenFile> file_;
+  Metrics& metrics_;
 };
-
-Metric OpensIn(FileState state) {
-  switch (state) {
-    case FileState::kFresh: return Metric::kOpensFresh;
-    case FileState::kFallback: return Metric::kOpensFallback;
-    case FileState::kDegraded: return Metric::kOpensDegraded;
-    case FileState::kStale: return Metric::kOpensStale;
-  }
-  return Metric::kOpensFresh;
-}
 
 Error WithVerdicts(Error error, const std::vector<LayerVerdict>& verdicts) {
   std::string text;
@@ -136,8 +153,8 @@ Result<std::shared_ptr<OpenFile>> OverlaySource::Open(const Entry& entry, const 
   S3OVERLAY_RETURN_IF_ERROR(CheckOpen(entry));
   auto file = layer->source().Open(layer->Release(entry), context);
   if (!file) return file.error();
-  metrics_.Add(OpensIn(entry.state));
-  return std::shared_ptr<OpenFile>(std::make_shared<OverlayFile>(*layer, entry, *std::move(file)));
+  metrics_.Add(MetricsOf(entry.state).opens);
+  return std::shared_ptr<OpenFile>(std::make_shared<OverlayFile>(*layer, entry, *std::move(file), metrics_));
 }
 
 std::optional<Entry> OverlaySource::LastKnown(std::string_view path) const {

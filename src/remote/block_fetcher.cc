@@ -110,12 +110,16 @@ std::vector<BlockFetcher::Near> BlockFetcher::TakeWhatIsNear(const PinnedObjectP
   std::vector<Near> near;
   TakeFromMemory(object, range, near);
   if (cache_ == nullptr) return near;
+  uint64_t from_cache = 0;
   for (Near& piece : near) {
     if (piece.bytes) continue;
     const auto buffer = buffers_.Take(piece.wanted.size);
     const std::span bytes(buffer.get(), piece.wanted.size);
-    if (cache_->Get(object->cache_id, piece.index, piece.wanted.offset, bytes)) piece.bytes = {bytes, buffer};
+    if (!cache_->Get(object->cache_id, piece.index, piece.wanted.offset, bytes)) continue;
+    piece.bytes = {bytes, buffer};
+    from_cache += bytes.size();
   }
+  metrics_.Add(Metric::kReadCache, from_cache);
   return near;
 }
 

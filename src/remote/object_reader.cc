@@ -32,7 +32,6 @@ Result<ByteChain> ObjectReader::Borrow(uint64_t offset, size_t size, const CallC
   if (range.empty()) return ByteChain();
   Result<ByteChain> chain = context.may_block ? ReadAny(range, context) : ReadNear(range, context);
   if (!chain) return Explain(chain.error());
-  tools_.metrics.Add(Metric::kReadBytesS3, range.size);
   return chain;
 }
 

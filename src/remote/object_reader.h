@@ -13,7 +13,6 @@
 #include "remote/readahead.h"
 #include "s3overlay/block_cache.h"
 #include "s3overlay/file_source.h"
-#include "s3overlay/metrics.h"
 #include "s3overlay/mutex.h"
 #include "s3overlay/object_catalog.h"
 
@@ -25,7 +24,6 @@ struct ObjectReaderTools {
   BlockFetcher& fetcher;
   BlockCache* cache;  // May be null.
   const Clock& clock;
-  Metrics& metrics;
   int lane = 0;
   int max_retries = 5;
 };

@@ -73,14 +73,13 @@ class ObjectSource::NamesListing final : public Listing {
 };
 
 ObjectSource::ObjectSource(ObjectSourceOptions options, ObjectCatalog& catalog, ObjectStore& store,
-                           BlockFetcher& fetcher, BlockCache* cache, const Clock& clock, Metrics& metrics)
+                           BlockFetcher& fetcher, BlockCache* cache, const Clock& clock)
     : options_(std::move(options)),
       catalog_(catalog),
       store_(store),
       fetcher_(fetcher),
       cache_(cache),
       clock_(clock),
-      metrics_(metrics),
       neighbours_({}, catalog, store, fetcher) {}
 
 CallContext ObjectSource::Limited(const CallContext& context) const {
@@ -158,12 +157,8 @@ Result<std::shared_ptr<OpenFile>> ObjectSource::Open(const Entry& entry, const C
   if (IsSuperseded(entry, context)) return Error{ErrorCode::kVersionGone, entry.source + " has changed since"};
   neighbours_.OnOpen(entry.path, object->id.size);
   auto pinned = std::make_shared<PinnedObject>(object->id, store_);
-  const ObjectReaderTools tools{.catalog = catalog_,
-                                .fetcher = fetcher_,
-                                .cache = cache_,
-                                .clock = clock_,
-                                .metrics = metrics_,
-                                .lane = options_.lane};
+  const ObjectReaderTools tools{
+      .catalog = catalog_, .fetcher = fetcher_, .cache = cache_, .clock = clock_, .lane = options_.lane};
   return std::shared_ptr<OpenFile>(std::make_shared<ObjectReader>(entry, std::move(pinned), tools));
 }
 

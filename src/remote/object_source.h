@@ -17,7 +17,6 @@
 #include "s3overlay/block_cache.h"
 #include "s3overlay/clock.h"
 #include "s3overlay/file_source.h"
-#include "s3overlay/metrics.h"
 #include "s3overlay/object_catalog.h"
 #include "s3overlay/object_store.h"
 
@@ -35,7 +34,7 @@ class ObjectSource final : public FileSource {
  public:
   // `cache` may be null.
   ObjectSource(ObjectSourceOptions options, ObjectCatalog& catalog, ObjectStore& store, BlockFetcher& fetcher,
-               BlockCache* cache, const Clock& clock, Metrics& metrics);
+               BlockCache* cache, const Clock& clock);
 
   Result<Entry> Lookup(std::string_view path, const CallContext& context) override;
   Duration AbsenceTtl(std::string_view path) const override { return catalog_.AbsenceTtl(path); }
@@ -65,7 +64,6 @@ class ObjectSource final : public FileSource {
   BlockFetcher& fetcher_;
   BlockCache* const cache_;
   const Clock& clock_;
-  Metrics& metrics_;
   NeighbourPrefetch neighbours_;
 };
 

@@ -41,6 +41,39 @@ TEST(Overlay, FirstLayerThatHasTheFileServesIt) {
   EXPECT_EQ(overlay.metrics().Get(Metric::kOpensFallback), 1U);
 }
 
+TEST(Overlay, WhatIsReadIsCountedBySourceAndState) {
+  std::vector<OverlayLayer> layers;
+  const auto add = [&](const std::string& spec, bool local) {
+    auto source = std::make_unique<MemoryFileSource>(spec);
+    MemoryFileSource& made = *source;
+    layers.push_back({.spec = spec, .at = "", .source = std::move(source), .local = local});
+    return std::ref(made);
+  };
+  MemoryFileSource& store = add("store", false);
+  MemoryFileSource& local = add("local", true);
+  Metrics metrics;
+  OverlaySource overlay({}, std::move(layers), metrics);
+  const auto read = [&](const std::string& path) {
+    std::array<std::byte, 100> buffer{};
+    const auto file = overlay.Open(*overlay.Lookup(path, {}), {});
+    return *(*file)->Read(0, buffer, {}) + (*file)->Borrow(0, buffer.size(), {})->size();
+  };
+  store.AddFile("object", "123");
+  local.AddFile("file", "12345");
+  EXPECT_EQ(read("object") + read("file"), 2 * (3U + 5U));
+  store.SetCachedWhole("object");
+  store.Fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(read("object") + read("file"), 2 * (3U + 5U));
+  EXPECT_EQ(metrics.Get(Metric::kReadS3Fresh), 6U);
+  EXPECT_EQ(metrics.Get(Metric::kReadLocalFallback), 10U);
+  EXPECT_EQ(metrics.Get(Metric::kReadS3Stale), 6U);
+  EXPECT_EQ(metrics.Get(Metric::kReadLocalDegraded), 10U);
+  for (const Metric none :
+       {Metric::kReadS3Fallback, Metric::kReadS3Degraded, Metric::kReadLocalFresh, Metric::kReadLocalStale}) {
+    EXPECT_EQ(metrics.Get(none), 0U) << Describe(none).name;
+  }
+}
+
 TEST(Overlay, DegradedAnswersAreMarkedAndShort) {
   TestOverlay overlay({"", ""});
   overlay[0].Fail(ErrorCode::kUnavailable);

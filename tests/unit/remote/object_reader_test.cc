@@ -26,8 +26,7 @@ class ObjectReaderTest : public ::testing::Test {
     object_ = std::make_shared<PinnedObject>(store_.Put("b", "k", bytes_), store_);
     reader_ = std::make_unique<ObjectReader>(
         Entry{}, object_,
-        ObjectReaderTools{
-            .catalog = catalog_, .fetcher = fetcher_, .cache = nullptr, .clock = clock_, .metrics = metrics_});
+        ObjectReaderTools{.catalog = catalog_, .fetcher = fetcher_, .cache = nullptr, .clock = clock_});
   }
 
   bool Read(uint64_t offset, size_t size) {

@@ -69,7 +69,7 @@ class ObjectSourceTest : public ::testing::Test {
   MemoryBlockCache cache_{{.block_size = kBlock}};
   KeyCatalog catalog_{{.bucket = "b", .prefix = "p", .lane = 3}, store_, clock_, metrics_};
   BlockFetcher fetcher_{{.memory_limit = 1 << 20}, &cache_, clock_, metrics_};
-  ObjectSource source_{{.spec = "s3://b/p", .lane = 3}, catalog_, store_, fetcher_, &cache_, clock_, metrics_};
+  ObjectSource source_{{.spec = "s3://b/p", .lane = 3}, catalog_, store_, fetcher_, &cache_, clock_};
 };
 
 TEST_F(ObjectSourceTest, ListingIsAsOldAsWhenTheStoreWasAsked) {
