@@ -121,7 +121,7 @@ test_on_swift() {
     set -a
     # shellcheck source=/dev/null
     . <(scripts/swift-server.sh env "$server/swift")
-    run_tests gcc -R '^(RealServerTest|Semantics|Command|Query|Tree|UserMount)'
+    run_tests gcc -R '^(Kinds/ObjectStoreContract|RealServerTest|Semantics|Command|Query|Tree|UserMount)'
   )
   scripts/swift-server.sh stop "$server/swift"
 }

@@ -67,8 +67,8 @@ struct ListPage {
 using ByteSink = std::function<Result<void>(uint64_t offset, std::span<const std::byte> bytes)>;
 
 // Thread-safe. Every call blocks, ends by context.deadline, retries by itself (s3/retry_policy) and fails with
-//   kNotFound       the store itself says that the key (or on HEAD and LIST: nothing below it) is not there
-//   kVersionGone    GetRange: the object is no longer the one pinned
+//   kNotFound       Head: the store itself says that the key is not there. Of List that is an empty page.
+//   kVersionGone    GetRange: the object is no longer the one pinned, or no longer there
 //   kDenied, kCredentials, kMisconfigured, kThrottled, kTimedOut, kUnavailable, kBadResponse, kArchived, kCancelled
 class ObjectStore {
  public:
@@ -80,8 +80,8 @@ class ObjectStore {
   virtual Result<ListPage> List(const ListRequest& request, const CallContext& context) = 0;
 
   // Streams `range` of the pinned object into `sink`. Success means that every byte of the range was delivered, once
-  // and in order; after an error a prefix of it may have been, and those bytes are right. `range` lies inside the
-  // object and is not empty.
+  // and in order; after an error a prefix of it may have been, and those bytes are right. kInvalidArgument where
+  // `range` is empty or does not lie inside the object.
   virtual Result<void> GetRange(const ObjectId& object, ByteRange range, const ByteSink& sink,
                                 const CallContext& context) = 0;
 

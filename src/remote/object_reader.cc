@@ -75,8 +75,6 @@ uint64_t ObjectReader::LookAhead(ByteRange range, bool waits) {
 }
 
 Error ObjectReader::Explain(Error error) const {
-  // Of an object that was there at open, "not there" means that its version is gone.
-  if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kVersionGone;
   if (error.code == ErrorCode::kVersionGone) tools_.catalog.Forget(entry_.path);
   if (error.code == ErrorCode::kWouldBlock) error.lane = tools_.lane;
   return error;

@@ -186,17 +186,14 @@ class MemoryObjectStore final : public ObjectStore {
       ++counts_[Index(Call::kGet)];
       ranges_.push_back(range);
       S3OVERLAY_RETURN_IF_ERROR(Failure(Call::kGet));
-      const auto found = objects_.find({object.bucket, object.key});
-      if (found == objects_.end()) return Missing(object.key);
-      if (found->second.metadata.archived) return Error{.code = ErrorCode::kArchived, .message = object.key};
-      if (found->second.metadata.id.etag != object.etag) {
-        return Error{.code = ErrorCode::kVersionGone, .message = object.key};
-      }
-      bytes = found->second.bytes.substr(range.offset, range.size);
+      const auto found = FindPinned(object, range);
+      if (!found) return found.error();
+      bytes = (*found)->bytes.substr(range.offset, range.size);
       chunk = chunk_;
     }
     for (size_t at = 0; at < bytes.size(); at += chunk) {
       const std::string piece = bytes.substr(at, chunk);
+      if (context.IsCancelled()) return Error{.code = ErrorCode::kCancelled, .message = "cancelled"};
       {
         MutexLock lock(mu_);
         S3OVERLAY_RETURN_IF_ERROR(Pass(Call::kGet, range.offset + at + piece.size(), context));
@@ -230,6 +227,24 @@ class MemoryObjectStore final : public ObjectStore {
 
   static bool IsFolded(const std::string& key, const ListRequest& request) {
     return !request.delimiter.empty() && key.find(request.delimiter, request.prefix.size()) != std::string::npos;
+  }
+
+  // If-Match where there is a strong ETag to match; else the time.
+  static bool IsSameVersion(const ObjectId& now, const ObjectId& pinned) {
+    if (now.size != pinned.size) return false;
+    return HasStrongEtag(pinned) ? now.etag == pinned.etag : now.last_modified == pinned.last_modified;
+  }
+
+  Result<const Object*> FindPinned(const ObjectId& pinned, ByteRange range) const S3OVERLAY_REQUIRES(mu_) {
+    if (range.empty() || range.end() < range.offset || range.end() > pinned.size) {
+      return Error{.code = ErrorCode::kInvalidArgument, .message = pinned.key};
+    }
+    const Error gone{.code = ErrorCode::kVersionGone, .message = pinned.key};
+    const auto found = objects_.find({pinned.bucket, pinned.key});
+    if (found == objects_.end()) return gone;
+    if (found->second.metadata.archived) return Error{.code = ErrorCode::kArchived, .message = pinned.key};
+    if (!IsSameVersion(found->second.metadata.id, pinned)) return gone;
+    return &found->second;
   }
 
   int Count(Call call) const {
