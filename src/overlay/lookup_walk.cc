@@ -132,7 +132,7 @@ Result<void> LookupWalk::MarkState(Entry& entry) const {
     const std::optional<Entry> known = knows == nullptr ? std::nullopt : knows->last_known;
     const std::string outage = DescribeOutage(*out_.front().layer, out_.front().error);
     if (!is_structural_ && !MayStandIn(stack_.on_outage, known, entry)) {
-      return Error{.code = ErrorCode::kUnavailable,
+      return Error{.code = out_.front().error.code,
                    .message = fmt::format("{}, and {} is known to differ from its last version", outage, entry.source)};
     }
     if (entry.state != FileState::kStale) entry.state = FileState::kDegraded;

@@ -31,9 +31,9 @@ struct Explanation {
 };
 
 // Thread-safe. kThrottled, kWouldBlock and kCancelled of a layer are the overlay's own answer, and so is every error
-// that is neither an absence nor an outage. Where nothing stands in for a layer that is out, the outage is the answer,
-// and kUnavailable where something is there and is known to differ: of Lookup if the layer never knew the name, else of
-// Open, and Lookup shows what was last known (stale and not readable).
+// that is neither an absence nor an outage. Where nothing stands in for a layer that is out, or what is there is known
+// to differ, the outage is the answer: of Lookup if the layer never knew the name, else of Open, and Lookup shows what
+// was last known (stale and not readable).
 class OverlaySource final : public FileSource {
  public:
   // `layers`: highest priority first, owned from now on. `metrics` outlives the overlay, and the overlay its files.

@@ -43,12 +43,13 @@ constexpr Row kRows[] = {
     {ErrorCode::kNotFound, "not found", "fallback:later", "fallback:longer later", "fallback:longer later",
      "fallback:later"},
     {ErrorCode::kUnavailable, "unavailable", "degraded:later", "unavailable", "degraded:longer later", "unavailable"},
-    {ErrorCode::kBadResponse, "bad response", "degraded:later", "unavailable", "degraded:longer later", "bad response"},
-    {ErrorCode::kTimedOut, "timed out", "degraded:later", "unavailable", "degraded:longer later", "timed out"},
-    {ErrorCode::kDenied, "denied", "degraded:later", "unavailable", "degraded:longer later", "denied"},
-    {ErrorCode::kCredentials, "credentials refused", "degraded:later", "unavailable", "degraded:longer later",
+    {ErrorCode::kBadResponse, "bad response", "degraded:later", "bad response", "degraded:longer later",
+     "bad response"},
+    {ErrorCode::kTimedOut, "timed out", "degraded:later", "timed out", "degraded:longer later", "timed out"},
+    {ErrorCode::kDenied, "denied", "degraded:later", "denied", "degraded:longer later", "denied"},
+    {ErrorCode::kCredentials, "credentials refused", "degraded:later", "credentials refused", "degraded:longer later",
      "credentials refused"},
-    {ErrorCode::kMisconfigured, "misconfigured", "degraded:later", "unavailable", "degraded:longer later",
+    {ErrorCode::kMisconfigured, "misconfigured", "degraded:later", "misconfigured", "degraded:longer later",
      "misconfigured"},
 };
 
