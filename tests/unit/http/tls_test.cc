@@ -2,9 +2,7 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -15,45 +13,19 @@
 #include "http/curl_transport.h"
 #include "s3overlay/unique_fd.h"
 #include "support/temp_dir.h"
+#include "support/tls/certificate.h"
 
 namespace s3overlay {
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
-
-// A certificate for 127.0.0.1 that nobody but its own file vouches for.
-CertificatePtr SelfSign(EVP_PKEY* key) {
-  CertificatePtr certificate(X509_new());
-  X509_set_version(certificate.get(), 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
-  X509_set_pubkey(certificate.get(), key);
-  X509_NAME* const name = X509_get_subject_name(certificate.get());
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
-  X509_set_issuer_name(certificate.get(), name);
-  X509_EXTENSION* const address = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1");
-  X509_add_ext(certificate.get(), address, -1);
-  X509_EXTENSION_free(address);
-  X509_sign(certificate.get(), key, EVP_sha256());
-  return certificate;
-}
+using testing::CertificateAuthority;
+using testing::Freer;
+using testing::TlsContextPtr;
 
 // Answers each connection with an empty 200.
 class TlsServer {
  public:
-  TlsServer()
-      : key_(EVP_EC_gen("P-256")), certificate_(SelfSign(key_.get())), context_(SSL_CTX_new(TLS_server_method())) {
-    SSL_CTX_use_certificate(context_.get(), certificate_.get());
-    SSL_CTX_use_PrivateKey(context_.get(), key_.get());
+  TlsServer() {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -75,8 +47,7 @@ class TlsServer {
 
   std::string WriteCertificate(const testing::TempDir& dir) const {
     const std::string path = dir / "ca.pem";
-    const std::unique_ptr<FILE, Freer<std::fclose>> file(std::fopen(path.c_str(), "w"));
-    EXPECT_EQ(PEM_write_X509(file.get(), certificate_.get()), 1);
+    authority_.Write(path);
     return path;
   }
 
@@ -96,9 +67,8 @@ class TlsServer {
     }
   }
 
-  const KeyPtr key_;
-  const CertificatePtr certificate_;
-  const std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>> context_;
+  const CertificateAuthority authority_;
+  const TlsContextPtr context_ = authority_.MakeServer();
   const UniqueFd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   uint16_t port_ = 0;
   std::atomic<int> resumed_{0};
