@@ -44,9 +44,12 @@ class FaultTest : public MountTest {
     return Eventually([&] { return BreakerState() == state; });
   }
 
-  // The breaker opens without anybody waiting for it: names that are not known are asked for.
   void CutOff(Store how) {
     proxy().SetStore(how);
+    ComeToBeCutOff();
+  }
+  // The breaker opens without anybody waiting for it: names that are not known are asked for.
+  void ComeToBeCutOff() {
     int name = 0;
     EXPECT_TRUE(Eventually([&] {
       StatError(At("cut-off-" + std::to_string(++name)));

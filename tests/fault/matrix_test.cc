@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rows of docs/semantics.md that speak of an outage, under every fault that is one; and every lie that a store can
-// tell about an object's bytes. A table of faults times a table of paths, not a test each.
+// The rows of docs/semantics.md that speak of an outage, under every fault that is one or counts as one; and every lie
+// that a store can tell about an object's bytes. A table of faults times a table of paths, not a test each.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <future>
-#include <optional>
+#include <map>
+#include <memory>
+#include <utility>
 
 #include "fault/fault_fixture.h"
+#include "fault/outages.h"
 
 namespace s3overlay::testing {
 namespace {
 
 using ::testing::AnyOf;
+using ::testing::Contains;
 
 constexpr size_t kBlock = 128 * kKiB;
 constexpr uint64_t kMiddle = 8 * kMiB;
@@ -26,8 +33,8 @@ constexpr uint64_t kMiddle = 8 * kMiB;
 
 struct OutageFault {
   const char* name;
-  FaultProxy::Store store = FaultProxy::Store::kUp;
-  std::optional<Fault> fault{};  // Of every answer, where the store itself is up.
+  MakeOutage make;
+  std::vector<int> errors = {EIO, ETIMEDOUT};  // What a program sees where nothing stands in.
 };
 
 HttpMessage WebPage(const std::string& status) {
@@ -36,26 +43,63 @@ HttpMessage WebPage(const std::string& status) {
           .body = "<html>Log in to this network first</html>"};
 }
 
+MakeOutage EveryAnswerIs(HttpMessage answer) { return EveryAnswer({.answer = std::move(answer)}); }
+
 std::vector<OutageFault> OutageFaults() {
   return {
-      {.name = "Refused", .store = FaultProxy::Store::kRefused},
-      {.name = "HangsUp", .store = FaultProxy::Store::kHangsUp},
-      {.name = "Silent", .store = FaultProxy::Store::kSilent},
-      {.name = "InternalError", .fault = Fault{.answer = S3ErrorAnswer("500 Internal Server Error", "InternalError")}},
-      {.name = "BadGateway", .fault = Fault{.answer = WebPage("502 Bad Gateway")}},
-      {.name = "PageInPlaceOfTheStore", .fault = Fault{.answer = WebPage("200 OK")}},
-      {.name = "PageThatSaysNotFound", .fault = Fault{.answer = WebPage("404 Not Found")}},
-      {.name = "CutInTheAnswer", .fault = Fault{.cut_after = 0, .reset = true}},
+      {.name = "Refused", .make = StoreThat(FaultProxy::Store::kRefused)},
+      {.name = "HangsUp", .make = StoreThat(FaultProxy::Store::kHangsUp)},
+      {.name = "Silent", .make = StoreThat(FaultProxy::Store::kSilent)},
+      {.name = "PacketsVanish", .make = PacketsThatVanish()},
+      {.name = "NameIsGone", .make = NameThatIs("gone")},
+      {.name = "NameServerIsSilent", .make = NameThatIs("silent")},
+      {.name = "Trickle", .make = EveryAnswer({.bytes_per_second = 5})},
+      {.name = "InternalError", .make = EveryAnswerIs(S3ErrorAnswer("500 Internal Server Error", "InternalError"))},
+      {.name = "ServiceUnavailable",
+       .make = EveryAnswerIs(S3ErrorAnswer("503 Service Unavailable", "ServiceUnavailable"))},
+      {.name = "PageOfNoService", .make = EveryAnswerIs(WebPage("503 Service Unavailable"))},
+      {.name = "BadGateway", .make = EveryAnswerIs(WebPage("502 Bad Gateway"))},
+      {.name = "PageInPlaceOfTheStore", .make = EveryAnswerIs(WebPage("200 OK"))},
+      {.name = "PageThatSaysNotFound", .make = EveryAnswerIs(WebPage("404 Not Found"))},
+      {.name = "CutInTheAnswer", .make = EveryAnswer({.cut_after = 0, .reset = true})},
+  };
+}
+
+// Answers, and for a path as an outage (rows 08 and 09).
+std::vector<OutageFault> Refusals() {
+  const auto refusal = [](const char* name, MakeOutage make) {
+    return OutageFault{.name = name, .make = std::move(make), .errors = {EACCES}};
+  };
+  return {
+      refusal("AccessDenied", EveryAnswerIs(S3ErrorAnswer("403 Forbidden", "AccessDenied"))),
+      refusal("KeyUnknown", EveryAnswerIs(S3ErrorAnswer("403 Forbidden", "InvalidAccessKeyId"))),
+      refusal("TokenExpired", EveryAnswerIs(S3ErrorAnswer("400 Bad Request", "ExpiredToken"))),
+      refusal("NoBucket", EveryAnswerIs(S3ErrorAnswer("404 Not Found", "NoSuchBucket"))),
+      refusal("CertificateExpired", CertificateThatIs(BadCertificate::kExpired)),
+      refusal("CertificateOfAnotherHost", CertificateThatIs(BadCertificate::kOfAnotherHost)),
+      refusal("CertificateOfAStranger", CertificateThatIs(BadCertificate::kOfAStranger)),
   };
 }
 
 class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<OutageFault> {
  protected:
+  void SetUp() override {
+    FaultTest::SetUp();
+    if (!IsSkipped()) outage_ = GetParam().make(proxy(), sandbox());
+  }
+  void TearDown() override {
+    if (outage_) EndOutage();
+    open_.clear();
+    MountTest::TearDown();
+    outage_.reset();
+  }
+
   void PutEverything() {
     Put("cached", cached_);
     WriteLocal("cached", Pattern(cached_.size(), 9));
-    Put("partly", partly_);
-    WriteLocal("partly", Pattern(partly_.size(), 9));
+    for (const char* const name : {"partly", "overwritten", "deleted"}) Put(name, large_);
+    WriteLocal("partly", Pattern(large_.size(), 9));
+    Put("cold", Pattern(1000));
     Put("twins/same", "S3 bytes");
     WriteLocal("twins/same", "my bytes");
     Put("twins/other", "S3, and of another size");
@@ -70,43 +114,74 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
     Put("odd//key", "never shown");
     WriteLocal("only", "local only");
     std::filesystem::create_symlink("only", LocalDirectory() + "/link");
+    ASSERT_EQ(::mkfifo((LocalDirectory() + "/fifo").c_str(), 0644), 0);
+    ASSERT_EQ(::mknod((LocalDirectory() + "/device").c_str(), S_IFCHR | 0666, makedev(1, 3)), 0);
+  }
+  void Archive() {
+    for (const FaultRule& rule : Archived("cold")) proxy().AddRule(rule);
+  }
+  void MountOnTheWay() {
+    outage_->Mount([this](std::vector<std::string> arguments) {
+      arguments.insert(arguments.end(), {"--op-timeout", "2s"});
+      MountBoth(arguments);
+    });
   }
   // What the mount comes to know before the fault.
   void Learn() {
     ASSERT_TRUE(Holds(At("cached"), cached_));
     ASSERT_TRUE(ComesToCache("cached"));
-    ASSERT_TRUE(SameBytes(ReadDirect(At("partly"), kMiddle, kBlock), partly_.substr(kMiddle, kBlock)));
-    ASSERT_TRUE(ComesPartlyToCache("partly"));
-    for (const char* const name : {"twins/same", "twins/other", "lone/s3-only", "hidden/below"})
+    for (const char* const name : {"partly", "overwritten", "deleted"}) {
+      open_[name] = OpenDirect(At(name));
+      ASSERT_TRUE(SameBytes(ReadAt(open_[name].get(), kMiddle, kBlock), large_.substr(kMiddle, kBlock))) << name;
+      ASSERT_TRUE(ComesPartlyToCache(name));
+    }
+    for (const char* const name : {"twins/same", "twins/other", "lone/s3-only", "hidden/below", "cold"})
       ASSERT_EQ(StatError(At(name)), 0);
     ASSERT_EQ(ListNames(At("dir")).names.size(), 2U);
     ASSERT_EQ(ListNames(At("")).error, 0);
   }
+  bool IsRefusal() const { return GetParam().errors == std::vector<int>{EACCES}; }
   void BeginOutage() {
-    if (GetParam().fault) proxy().AddRule({.fault = *GetParam().fault});
-    CutOff(GetParam().store);
+    proxy().ClearRules();
+    outage_->Begin();
+    is_out_ = true;
+    if (!IsRefusal()) return ComeToBeCutOff();
+    // No breaker opens: what was learned before holds for its time.
+    sandbox().AllowErrorsInLog();
+    for (const char* const name : {"cached", "lone/s3-only", "cold"}) EXPECT_TRUE(ComesToState(name, "stale"));
+    for (const char* const name : {"twins/same", "dir/local"}) EXPECT_TRUE(ComesToState(name, "degraded"));
   }
   void EndOutage() {
-    proxy().ClearRules();
-    proxy().SetStore(Store::kUp);
+    if (!std::exchange(is_out_, false)) return;
+    outage_->End();
+    Archive();
   }
-  void ExpectHonestError(int error) { EXPECT_THAT(error, AnyOf(EIO, ETIMEDOUT)); }
+  void ExpectHonestError(int error, const char* row) {
+    EXPECT_THAT(GetParam().errors, Contains(error)) << ::strerrorname_np(error) << ", " << row;
+  }
 
-  void ExpectObjects(const UniqueFd& open) {
+  void ExpectObjects() {
     EXPECT_TRUE(Holds(At("cached"), cached_)) << "row 03";
     EXPECT_EQ(State("cached"), "stale") << "row 03";
-    EXPECT_TRUE(SameBytes(ReadDirect(At("partly"), kMiddle, kBlock), partly_.substr(kMiddle, kBlock))) << "row 04";
-    ExpectHonestError(ReadDirect(At("partly"), 0, kBlock).error);  // Row 04.
-    EXPECT_TRUE(SameBytes(ReadAt(open.get(), kMiddle, kBlock), partly_.substr(kMiddle, kBlock))) << "row 14";
-    ExpectHonestError(ReadAt(open.get(), kMiddle / 2, kBlock).error);  // Row 14: never the local file's bytes.
-    ExpectHonestError(OpenError(At("lone/s3-only")));                  // Row 06.
-    ExpectHonestError(StatError(At("never-asked-for")));               // Row 06: no absence.
+    EXPECT_TRUE(SameBytes(ReadDirect(At("partly"), kMiddle, kBlock), large_.substr(kMiddle, kBlock))) << "row 04";
+    ExpectHonestError(ReadDirect(At("partly"), 0, kBlock).error, "row 04");
+    ExpectHonestError(OpenError(At("lone/s3-only")), "row 06");
+    ExpectHonestError(StatError(At("never-asked-for")), "row 06: no absence");
     EXPECT_EQ(StatError(At("lone/s3-only")), 0) << "row 06: what was last known is shown";
+    EXPECT_EQ(StatOf(At("cold")).st_size, 1000) << "row 13";
+    ExpectHonestError(OpenError(At("cold")), "row 06, of an archived one");
+  }
+  // Also of objects that change meanwhile: the handle cannot tell.
+  void ExpectHandles() {
+    for (const auto& [name, fd] : open_) {
+      EXPECT_TRUE(SameBytes(ReadAt(fd.get(), kMiddle, kBlock), large_.substr(kMiddle, kBlock))) << "row 14, " << name;
+      ExpectHonestError(ReadAt(fd.get(), kMiddle / 2, kBlock).error, "row 14: never the local file's bytes");
+    }
   }
   void ExpectStandIns() {
     EXPECT_TRUE(Holds(At("twins/same"), "my bytes")) << "row 05";
     EXPECT_EQ(State("twins/same"), "degraded") << "row 05";
-    ExpectHonestError(OpenError(At("twins/other")));  // Row 05: known to differ.
+    ExpectHonestError(OpenError(At("twins/other")), "row 05: known to differ");
     EXPECT_TRUE(Holds(At("unknown/both"), "local")) << "row 05";
     EXPECT_EQ(State("unknown/both"), "degraded") << "row 05";
     EXPECT_TRUE(Holds(At("only"), "local only"));
@@ -115,7 +190,7 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
     EXPECT_THAT(ListNames(At("dir")).names, ::testing::ElementsAre("in-S3", "local")) << "row 16";
     EXPECT_THAT(ListNames(At("unknown")).names, ::testing::ElementsAre("both")) << "row 16";
     EXPECT_TRUE(S_ISDIR(StatOf(At("hidden")).st_mode)) << "row 17";
-    EXPECT_THAT(StatError(At("odd/key")), AnyOf(ENOENT, EIO, ETIMEDOUT)) << "row 18";
+    if (const int error = StatError(At("odd/key")); error != ENOENT) ExpectHonestError(error, "row 18");
   }
   // What has nothing to do with S3 works as ever.
   void ExpectLocalLife() {
@@ -131,31 +206,58 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
     ASSERT_NE(mapped, MAP_FAILED) << "row 22";
     EXPECT_EQ(std::string(static_cast<const char*>(mapped), 7), "changed") << "row 22";
     ::munmap(mapped, 7);
+    EXPECT_TRUE(S_ISSOCK(StatOf(At("fifo")).st_mode)) << "row 23";
+    EXPECT_EQ(OpenError(At("fifo")), ENXIO) << "row 23";
+    EXPECT_TRUE(S_ISCHR(StatOf(At("device")).st_mode)) << "row 23";
+    EXPECT_EQ(OpenError(At("device")), EACCES) << "row 23";
+  }
+  void ExpectAllIsAsItWas() {
+    EXPECT_TRUE(ComesToState("cached", "fresh"));
+    EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("twins/other"), "S3, and of another size")); }));
+    EXPECT_TRUE(SameBytes(ReadAt(open_["partly"].get(), 0, kBlock), large_.substr(0, kBlock))) << "the handle goes on";
+    EXPECT_TRUE(Eventually([&] { return OpenError(At("cold")) == EACCES; })) << "row 13";
+  }
+  // What was overwritten and deleted in the outage, and what its handles tell now that the store can be asked.
+  void ExpectChanges() {
+    EXPECT_TRUE(Eventually([&] { return ReadWhole(At("overwritten")).bytes == "another version"; })) << "row 11";
+    EXPECT_TRUE(Eventually([&] { return StatError(At("deleted")) == ENOENT; })) << "row 12";
+    for (const char* const name : {"overwritten", "deleted"}) {
+      const int fd = open_[name].get();
+      EXPECT_TRUE(SameBytes(ReadAt(fd, kMiddle, kBlock), large_.substr(kMiddle, kBlock))) << name;
+      EXPECT_EQ(ReadAt(fd, 0, kBlock).error, ESTALE) << "rows 11 and 12, " << name;
+    }
   }
 
   const std::string cached_ = Pattern(300 * kKiB);
-  const std::string partly_ = Pattern(2 * kMiddle);
+  const std::string large_ = Pattern(2 * kMiddle);
+  std::unique_ptr<Outage> outage_;
+  bool is_out_ = false;
+  std::map<std::string, UniqueFd> open_;
 };
 
 TEST_P(OutageMatrix, EveryRowHolds) {
   PutEverything();
-  MountBoth({"--op-timeout", "2s"});
+  Archive();
+  MountOnTheWay();
   Learn();
-  const UniqueFd open = OpenDirect(At("partly"));
-  ASSERT_TRUE(open.is_open());
+  ASSERT_FALSE(HasFatalFailure());
   BeginOutage();
-  ExpectObjects(open);
+  Put("overwritten", "another version");
+  Delete("deleted");
+  ExpectObjects();
+  ExpectHandles();
   ExpectStandIns();
   ExpectNames();
   ExpectLocalLife();
   EndOutage();
-  EXPECT_TRUE(ComesToState("cached", "fresh"));
-  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("twins/other"), "S3, and of another size")); }));
-  EXPECT_TRUE(SameBytes(ReadAt(open.get(), 0, kBlock), partly_.substr(0, kBlock))) << "the handle goes on";
+  ExpectAllIsAsItWas();
+  ExpectChanges();
 }
 
-INSTANTIATE_TEST_SUITE_P(Faults, OutageMatrix, ::testing::ValuesIn(OutageFaults()),
-                         [](const auto& fault) { return std::string(fault.param.name); });
+std::string NameOf(const ::testing::TestParamInfo<OutageFault>& fault) { return fault.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Faults, OutageMatrix, ::testing::ValuesIn(OutageFaults()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Refusals, OutageMatrix, ::testing::ValuesIn(Refusals()), NameOf);
 
 // --- What a store can say in place of an object's bytes, for good.
 

@@ -165,19 +165,7 @@ TEST_F(Semantics, Row09_AWrongClockIsCorrectedFromTheAnswer) {
 TEST_F(Semantics, Row13_AnArchivedObjectIsShownAndCannotBeOpened) {
   Put("cold", Pattern(1000));
   Put("warm", "warm");
-  const auto archive = [](HttpMessage& answer) {
-    for (size_t at = 0; (at = answer.body.find("cold</Key>", at)) != std::string::npos; ++at) {
-      const size_t standard = answer.body.find("STANDARD", at);
-      if (standard != std::string::npos) answer.body.replace(standard, 8, "GLACIER");
-    }
-  };
-  proxy().AddRule({.operation = "LIST", .fault = {.rewrite = archive}});
-  proxy().AddRule({.operation = "HEAD", .target_part = "cold", .fault = {.rewrite = [](HttpMessage& answer) {
-                                                                 answer.Set("x-amz-storage-class", "GLACIER");
-                                                               }}});
-  proxy().AddRule({.operation = "GET",
-                   .target_part = "cold",
-                   .fault = {.answer = S3ErrorAnswer("403 Forbidden", "InvalidObjectState")}});
+  for (const FaultRule& rule : Archived("cold")) proxy().AddRule(rule);
   MountStore();
   EXPECT_THAT(ListNames(At("")).names, ::testing::ElementsAre("cold", "warm"));
   EXPECT_EQ(StatOf(At("cold")).st_size, 1000);

@@ -102,6 +102,21 @@ HttpMessage S3ErrorAnswer(std::string_view status, std::string_view code) {
           .body = fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{}</Code></Error>", code)};
 }
 
+std::vector<FaultRule> Archived(const std::string& name) {
+  const auto in_lists = [end_of_key = name + "</Key>"](HttpMessage& answer) {
+    for (size_t at = 0; (at = answer.body.find(end_of_key, at)) != std::string::npos; ++at) {
+      const size_t standard = answer.body.find("STANDARD", at);
+      if (standard != std::string::npos) answer.body.replace(standard, 8, "GLACIER");
+    }
+  };
+  const auto in_headers = [](HttpMessage& answer) { answer.Set("x-amz-storage-class", "GLACIER"); };
+  return {{.operation = "LIST", .fault = {.rewrite = in_lists}},
+          {.operation = "HEAD", .target_part = name, .fault = {.rewrite = in_headers}},
+          {.operation = "GET",
+           .target_part = name,
+           .fault = {.answer = S3ErrorAnswer("403 Forbidden", "InvalidObjectState")}}};
+}
+
 FaultProxy::FaultProxy(uint16_t store_port, const NetNamespace* network)
     : store_port_(store_port),
       network_(network),

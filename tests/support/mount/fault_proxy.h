@@ -133,6 +133,9 @@ class FaultProxy {
   std::thread acceptor_;
 };
 
+// What a store says of objects whose key ends in `name` when they are archived and not restored.
+std::vector<FaultRule> Archived(const std::string& name);
+
 // An S3 error document as an answer, "503 Slow Down" with code "SlowDown" for instance.
 HttpMessage S3ErrorAnswer(std::string_view status, std::string_view code);
 
