@@ -42,18 +42,6 @@ class Freshness : public FaultTest {
     MountBoth({"--metadata-ttl", text, "--negative-ttl", text});
   }
 
-  // Overwrites until new opens see it; the old version is wholly cached, and more than a second has passed since.
-  UniqueFd OpenThenOverwrite(const std::string& first, const std::string& second) {
-    Put("a", first);
-    MountBoth({"--metadata-ttl", "500ms"});
-    UniqueFd fd(::open(At("a").c_str(), O_RDONLY | O_CLOEXEC));
-    EXPECT_TRUE(Holds(At("a"), first));
-    EXPECT_TRUE(ComesToCache("a"));
-    Put("a", second);
-    EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("a"), second)); }));
-    std::this_thread::sleep_for(milliseconds(1200));
-    return fd;
-  }
   // Opens `path`, which leads past all names, several times: the first may fail, no other, and what is read is a
   // version.
   void ExpectAtMostOneEstale(const std::string& path, const std::set<std::string>& versions) {
@@ -66,12 +54,49 @@ class Freshness : public FaultTest {
   }
 };
 
-TEST_F(Freshness, F01_AnOverwriteIsSeenWithinTheTtlInEverythingThatIsOpenedAnew) {
-  const std::string first = Pattern(300 * kKiB);
-  const std::string second = Pattern(500 * kKiB, 2);
+// Of small objects the daemon reads, and of large ones that are wholly cached the kernel (passthrough).
+class FreshnessOfSize : public Freshness, public ::testing::WithParamInterface<size_t> {
+ protected:
+  std::string Version(uint64_t seed) const { return Pattern(GetParam() + seed * 100 * kKiB, seed); }
+
+  // A handle of a version that is wholly cached, read by whomever it is meant to be.
+  UniqueFd OpenCached(const std::string& name, const std::string& content) {
+    EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At(name), content)); })) << name;
+    EXPECT_TRUE(ComesToCache(name));
+    const nlohmann::json status = mount().Status();
+    const bool by_kernel = GetParam() > kMiB && status.at("fuse").at("passthrough").at("on").get<bool>();
+    UniqueFd fd;
+    EXPECT_TRUE(Eventually([&] {
+      const uint64_t before = PassthroughOpens();
+      fd = UniqueFd(::open(At(name).c_str(), O_RDONLY | O_CLOEXEC));
+      return fd.is_open() && (PassthroughOpens() > before) == by_kernel;
+    })) << name;
+    return fd;
+  }
+  uint64_t PassthroughOpens() const { return mount().Status().at("reads").at("opens").at("passthrough"); }
+
+  // Overwrites until new opens see it; the old version is wholly cached, and more than a second has passed since.
+  UniqueFd OpenThenOverwrite(const std::string& first, const std::string& second) {
+    Put("a", first);
+    MountBoth({"--metadata-ttl", "500ms"});
+    UniqueFd fd = OpenCached("a", first);
+    Put("a", second);
+    EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("a"), second)); }));
+    std::this_thread::sleep_for(milliseconds(1200));
+    return fd;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Sizes, FreshnessOfSize, ::testing::Values(300 * kKiB, 1300 * kKiB), [](const auto& size) {
+  return size.param > kMiB ? std::string("Large") : std::string("Small");
+});
+
+TEST_P(FreshnessOfSize, F01_AnOverwriteIsSeenWithinTheTtlInEverythingThatIsOpenedAnew) {
+  const std::string first = Version(1);
+  const std::string second = Version(2);
   Put("a", first);
   MountFor(kTtl);
-  const UniqueFd old(::open(At("a").c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd old = OpenCached("a", first);
   ASSERT_TRUE(SameBytes(ReadAt(old.get(), 0, first.size()), first));
   std::this_thread::sleep_for(milliseconds(static_cast<int>(kTtl * 1000) + 200));
   const double seconds = SecondsUntilSeen(
@@ -83,13 +108,19 @@ TEST_F(Freshness, F01_AnOverwriteIsSeenWithinTheTtlInEverythingThatIsOpenedAnew)
   ASSERT_NE(mapped, MAP_FAILED);
   EXPECT_TRUE(SameBytes({std::string(static_cast<const char*>(mapped), second.size())}, second));
   ::munmap(mapped, second.size());
+  const UniqueFd cached = OpenCached("a", second);
+  EXPECT_TRUE(SameBytes(ReadAt(cached.get(), 0, 2 * second.size()), second));
   EXPECT_TRUE(SameBytes(ReadAt(old.get(), 0, 2 * first.size()), first)) << "the old handle keeps its version";
 }
 
-TEST_F(Freshness, F02_ADeletionIsSeenWithinTheTtl) {
-  Put("a", "in S3");
+TEST_P(FreshnessOfSize, F02_ADeletionIsSeenWithinTheTtl) {
+  const std::string object = Version(1);
+  Put("a", object);
   MountFor(kTtl);
+  const UniqueFd open = OpenCached("a", object);
+  std::this_thread::sleep_for(milliseconds(static_cast<int>(kTtl * 1000) + 200));
   EXPECT_LT(SecondsUntilSeen("a", [&] { Delete("a"); }, [&] { return StatError(At("a")) == ENOENT; }), Promise(kTtl));
+  EXPECT_TRUE(SameBytes(ReadAt(open.get(), 0, 2 * object.size()), object)) << "the handle goes on from the cache";
 }
 
 TEST_F(Freshness, F03_ANewObjectIsSeenWithinTheTtl) {
@@ -102,8 +133,8 @@ TEST_F(Freshness, F03_ANewObjectIsSeenWithinTheTtl) {
   EXPECT_EQ(State("new"), "fresh");
 }
 
-TEST_F(Freshness, F04_AHandleNeverSeesTwoVersions) {
-  const size_t size = 1 * kMiB;
+TEST_P(FreshnessOfSize, F04_AHandleNeverSeesTwoVersions) {
+  const size_t size = GetParam();
   Put("a", std::string(size, 'a'));
   MountBoth({"--metadata-ttl", "100ms"});
   std::atomic<bool> done = false;
@@ -128,22 +159,22 @@ TEST_F(Freshness, F04_AHandleNeverSeesTwoVersions) {
   EXPECT_GT(whole, 0);
 }
 
-TEST_F(Freshness, X01_ReopeningADescriptorFailsOnceAtMost) {
-  const std::string first = Pattern(300 * kKiB);
-  const std::string second = Pattern(200 * kKiB, 2);
+TEST_P(FreshnessOfSize, X01_ReopeningADescriptorFailsOnceAtMost) {
+  const std::string first = Version(2);
+  const std::string second = Version(1);
   const UniqueFd fd = OpenThenOverwrite(first, second);
   ASSERT_TRUE(fd.is_open());
   ExpectAtMostOneEstale("/proc/self/fd/" + std::to_string(fd.get()), {first, second});
   EXPECT_TRUE(SameBytes(ReadAt(fd.get(), 0, first.size()), first));
 }
 
-TEST_F(Freshness, X02_ABindMountedFileFailsOnceAtMost) {
-  const std::string first = Pattern(300 * kKiB);
-  const std::string second = Pattern(200 * kKiB, 2);
+TEST_P(FreshnessOfSize, X02_ABindMountedFileFailsOnceAtMost) {
+  const std::string first = Version(2);
+  const std::string second = Version(1);
   Put("a", first);
   MountBoth({"--metadata-ttl", "500ms"});
   const std::string bound = sandbox().dir().Write("bound", "");
-  ASSERT_TRUE(Holds(At("a"), first));
+  OpenCached("a", first);
   ASSERT_EQ(::mount(At("a").c_str(), bound.c_str(), nullptr, MS_BIND, nullptr), 0);
   Put("a", second);
   EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("a"), second)); }));
@@ -152,9 +183,9 @@ TEST_F(Freshness, X02_ABindMountedFileFailsOnceAtMost) {
   EXPECT_EQ(::umount2(bound.c_str(), 0), 0);
 }
 
-TEST_F(Freshness, X03_AnOverlayfsAboveFailsUntilItIsMountedAnew) {
-  const std::string first = Pattern(300 * kKiB);
-  const std::string second = Pattern(200 * kKiB, 2);
+TEST_P(FreshnessOfSize, X03_AnOverlayfsAboveFailsUntilItIsMountedAnew) {
+  const std::string first = Version(2);
+  const std::string second = Version(1);
   Put("a", first);
   MountBoth({"--metadata-ttl", "500ms"});
   // Upper and work directories on a file system of their own: overlayfs takes no overlayfs for them.
@@ -168,6 +199,7 @@ TEST_F(Freshness, X03_AnOverlayfsAboveFailsUntilItIsMountedAnew) {
   const auto mount_overlay = [&] {
     EXPECT_EQ(::mount("overlay", merged.c_str(), "overlay", 0, options.c_str()), 0) << options;
   };
+  OpenCached("a", first);
   mount_overlay();
   EXPECT_TRUE(Holds(merged + "/a", first));
   Put("a", second);
