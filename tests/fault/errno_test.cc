@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -173,6 +174,27 @@ TEST_F(Errno, E18_Sigbus) {
        "import mmap, sys\nf = open(sys.argv[1], 'rb')\nprint(mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)[0])",
        At("a")});
   EXPECT_EQ(touch.exit_code, 128 + SIGBUS) << touch.out << touch.err;
+}
+
+TEST_F(Errno, E19_Eopnotsupp) {
+  Put("a", "x");
+  MountBoth({"--no-xattr"});
+  std::array<char, 64> value{};
+  EXPECT_EQ(Of(::getxattr(At("a").c_str(), "user.s3overlay.source", value.data(), value.size())), EOPNOTSUPP);
+  EXPECT_EQ(Of(::listxattr(At("a").c_str(), value.data(), value.size())), EOPNOTSUPP);
+}
+
+TEST_F(Errno, E20_Emfile) {
+  WriteLocal("a", "local");
+  MountWith({LocalDirectory()});
+  ASSERT_EQ(StatError(At("a")), 0);
+  rlimit before{};
+  ASSERT_EQ(::prlimit(mount().pid(), RLIMIT_NOFILE, nullptr, &before), 0);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::prlimit(mount().pid(), RLIMIT_NOFILE, &none, nullptr), 0);
+  EXPECT_EQ(OpenError(At("a")), EMFILE);
+  ASSERT_EQ(::prlimit(mount().pid(), RLIMIT_NOFILE, &before, nullptr), 0);
+  EXPECT_TRUE(Holds(At("a"), "local")) << "as before";
 }
 
 }  // namespace
