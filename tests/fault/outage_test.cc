@@ -143,6 +143,29 @@ TEST_F(Offline, O03_NothingValidIsDroppedFromTheCache) {
   EXPECT_EQ(proxy().Count("GET", "/a") + proxy().Count("GET", "/b"), gets) << "fetched again";
 }
 
+TEST_F(Offline, O04_WhatIsKnownOfAnObjectsSizeOutlivesTheMount) {
+  for (const char* const name : {"looked-at/same", "looked-at/other", "listed/same", "listed/other"}) {
+    const bool same = std::string_view(name).ends_with("same");
+    Put(name, same ? "S3 bytes" : "S3, and of another size");
+    WriteLocal(name, same ? "my bytes" : "local");
+  }
+  WriteLocal("never-asked/for", "local");
+  Put("never-asked/for", "S3, and of another size");
+  MountBoth();
+  for (const char* const name : {"looked-at/same", "looked-at/other"}) ASSERT_EQ(StatError(At(name)), 0);
+  ASSERT_EQ(ListNames(At("listed")).names.size(), 2U);
+  Unmount();
+  proxy().SetStore(Store::kRefused);
+  MountBoth();
+  for (const std::string directory : {"looked-at", "listed"}) {
+    EXPECT_TRUE(Holds(At(directory + "/same"), "my bytes"));
+    EXPECT_EQ(State(directory + "/same"), "degraded");
+    EXPECT_EQ(OpenError(At(directory + "/other")), EIO) << directory;
+    EXPECT_EQ(StatOf(At(directory + "/other")).st_size, 23) << "the object's, not the local file's";
+  }
+  EXPECT_TRUE(Holds(At("never-asked/for"), "local"));
+}
+
 class StandIn : public Outage {};
 
 TEST_F(StandIn, S01_EachIsMarkedAndCounted) {
