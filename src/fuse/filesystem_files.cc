@@ -70,6 +70,7 @@ Result<void> Filesystem::ReplyOpened(Request& request, const NodePtr& node, Open
   return {};
 }
 
+// What failed a moment ago is not waited for again: the kernel asks more than once.
 Result<void> Filesystem::Read(Request& request, const FileHandle& handle, size_t size, uint64_t offset,
                               const CallContext& context) {
   Result<ByteChain> got = handle.file->Borrow(offset, size, context);
@@ -77,10 +78,11 @@ Result<void> Filesystem::Read(Request& request, const FileHandle& handle, size_t
     request.ReplyData(*got);
     return {};
   }
-  if (got.error().code != ErrorCode::kWouldBlock) {
-    metrics_.Add(Metric::kReadErrors);
-    failures_.Note(FailedCall::kRead, fmt::format("{} at {}", handle.source, offset), got.error());
-  }
+  const ByteRange range{offset, size};
+  if (got.error().code == ErrorCode::kWouldBlock) return handle.failed.Find(range, clock_.Now()).value_or(got.error());
+  if (context.may_block) handle.failed.Note(range, got.error(), clock_.Now());
+  metrics_.Add(Metric::kReadErrors);
+  failures_.Note(FailedCall::kRead, fmt::format("{} at {}", handle.source, offset), got.error());
   return got.error();
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "fuse/failed_reads.h"
 #include "fuse/filesystem.h"
 
 namespace s3overlay {
@@ -16,6 +17,7 @@ struct Filesystem::FileHandle {
   std::shared_ptr<OpenFile> file;
   HandleMode mode = HandleMode::kCached;
   std::string source;  // For messages.
+  mutable FailedReads failed;
 };
 
 // One opendir: what it saw stays the same until it is closed, so that offsets are ordinals.

@@ -4,9 +4,15 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <functional>
 #include <future>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fault/fault_fixture.h"
@@ -48,6 +54,18 @@ class NoHang : public FaultTest {
     }
   }
 
+  // The signal that ends a process which touches the first page of the file; 0 where none does.
+  static int SignalOfTouch(int fd) {
+    void* const mapped = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    EXPECT_NE(mapped, MAP_FAILED);
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(*static_cast<const volatile char*>(mapped) == '\0' ? 0 : 1);
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    ::munmap(mapped, 4096);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  }
+
   std::vector<UniqueFd> open_;
   std::vector<std::future<int>> readers_;  // After the files: they end first.
 };
@@ -66,6 +84,47 @@ TEST_F(NoHang, H01_AnOperationEndsWithItsTimeOut) {
   EXPECT_THAT(error, AnyOf(EIO, ETIMEDOUT));
   EXPECT_LT(list.get(), Promise(4 + 2));
   EXPECT_LT(stat.get(), Promise(5));
+}
+
+TEST_F(NoHang, H01_NorAnyOtherThatAProgramKnows) {
+  for (const char* const name : {"mapped", "opened", "asked"}) Put(name, Pattern(256 * kKiB));
+  Put("dir/b", "b");
+  MountStore({"--op-timeout", "4s"});
+  const UniqueFd mapped(::open(At("mapped").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(mapped.is_open());
+  for (const char* const name : {"opened", "asked", "dir/b"}) ASSERT_EQ(StatError(At(name)), 0);
+  proxy().SetStore(Store::kSilent);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // Past what the mount knows.
+  std::vector<std::pair<const char*, std::future<double>>> operations;
+  const auto start = [&](const char* name, std::function<void()> operation) {
+    operations.emplace_back(
+        name, std::async(std::launch::async, [operation = std::move(operation)] { return SecondsOf(operation); }));
+  };
+  start("open", [&] { OpenError(At("opened")); });
+  start("a page of a mapping", [&] { EXPECT_EQ(SignalOfTouch(mapped.get()), SIGBUS); });
+  start("getxattr", [&] { Provenance(At("asked"), "state"); });
+  start("readdir", [&] { ListNames(At("dir")); });
+  start("statfs", [&] {
+    struct statvfs space{};
+    EXPECT_EQ(::statvfs(MountTest::mount().path().c_str(), &space), 0);
+  });
+  for (auto& [name, seconds] : operations) EXPECT_LT(seconds.get(), Promise(4 + 2)) << name;
+}
+
+// The kernel asks again for a page that it did not get, twice for one of a mapping.
+TEST_F(NoHang, H01_NorAReadThroughThePageCacheOfAStoreThatAnswersAllElse) {
+  for (const char* const name : {"read", "mapped"}) Put(name, Pattern(256 * kKiB));
+  MountStore({"--op-timeout", "5s"});
+  const UniqueFd read(::open(At("read").c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd mapped(::open(At("mapped").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(read.is_open() && mapped.is_open());
+  proxy().AddRule({.operation = "GET", .fault = {.stall_after = 0}});
+  auto touch = std::async(std::launch::async,
+                          [&] { return SecondsOf([&] { EXPECT_EQ(SignalOfTouch(mapped.get()), SIGBUS); }); });
+  int error = 0;
+  EXPECT_LT(SecondsOf([&] { error = ReadAt(read.get(), 0, 4096).error; }), Promise(5 + 2));
+  EXPECT_THAT(error, AnyOf(EIO, ETIMEDOUT));
+  EXPECT_LT(touch.get(), Promise(5 + 2)) << "a page of a mapping";
 }
 
 TEST_F(NoHang, H02_AWalkOfLocalFilesThatMeetsSilence) {
