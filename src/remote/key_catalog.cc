@@ -283,12 +283,25 @@ KeyCatalog::NamesPtr KeyCatalog::Keep(const std::string& directory, DirectoryNam
 std::optional<CatalogEntry> KeyCatalog::LastKnown(std::string_view path) const {
   if (const auto verdict = cache_.Find(path)) return verdict->entry;
   if (memory_ == nullptr) return std::nullopt;
-  return memory_->RecallEntry(scope_, path);
+  std::optional<CatalogEntry> kept = memory_->RecallEntry(scope_, path);
+  if (kept && !IsOurs(*kept, mapping_.ObjectKey(path))) return std::nullopt;
+  return kept;
 }
 
 std::shared_ptr<const CatalogListing> KeyCatalog::LastKnownListing(std::string_view path) const {
   if (const NamesPtr names = cache_.FindComplete(path)) return names->exists || path.empty() ? names->listing : nullptr;
-  return memory_ == nullptr ? nullptr : memory_->RecallListing(scope_, path);
+  if (memory_ == nullptr) return nullptr;
+  std::shared_ptr<const CatalogListing> kept = memory_->RecallListing(scope_, path);
+  const std::string prefix = mapping_.DirectoryPrefix(path);
+  for (size_t i = 0; kept != nullptr && i < kept->size(); ++i) {
+    if (!IsOurs(kept->At(i), prefix + std::string(kept->NameAt(i)))) return nullptr;
+  }
+  return kept;
+}
+
+// Of a file that was put together from several moments one name may tell of another one's object.
+bool KeyCatalog::IsOurs(const CatalogEntry& kept, const std::string& key) const {
+  return !kept.object || (kept.object->id.key == key && kept.object->id.bucket == options_.bucket);
 }
 
 // As in Known: what is not there, or is no directory, also speaks for what would be below it.

@@ -87,6 +87,8 @@ class KeyCatalog final : public ObjectCatalog {
   ListingWalk BeginWalk(const std::string& directory);
   NamesPtr Keep(const std::string& directory, DirectoryNames fetched);
 
+  bool IsOurs(const CatalogEntry& kept, const std::string& key) const;
+
   Error WouldBlock() const;
   Error NotThere(std::string_view path) const;
   CatalogEntry Directory(std::string_view path, TimePoint learned_at) const;

@@ -216,6 +216,38 @@ TEST_F(KeyCatalogTest, OutageIsNoAbsenceAndIsNotRemembered) {
   EXPECT_EQ(Catalog().LastKnownListing("")->size(), 1U);
 }
 
+// Whatever it is asked for, it tells of one object.
+class MixedUpMemory final : public MetadataStore {
+ public:
+  explicit MixedUpMemory(const std::string& key) {
+    object_.id.bucket = "b";
+    object_.id.key = key;
+  }
+  void KeepEntry(std::string_view, std::string_view, const CatalogEntry&) override {}
+  void KeepAbsence(std::string_view, std::string_view) override {}
+  void KeepListing(std::string_view, std::string_view, std::shared_ptr<const CatalogListing>) override {}
+  std::optional<CatalogEntry> RecallEntry(std::string_view, std::string_view path) override {
+    return CatalogEntry{.name = std::string(LastComponent(path)), .object = object_, .learned_at = {}};
+  }
+  std::shared_ptr<const CatalogListing> RecallListing(std::string_view, std::string_view) override {
+    return testing::MakeCatalogListing({{.name = "a", .object = object_, .learned_at = {}}}, {});
+  }
+
+ private:
+  ObjectMetadata object_;
+};
+
+TEST_F(KeyCatalogTest, WhatIsKeptOfAnotherObjectIsNotKnownOfThisOne) {
+  MixedUpMemory memory("p/dir/a");
+  const KeyCatalog catalog({.bucket = "b", .prefix = "p"}, store_, clock_, metrics_, &memory);
+  EXPECT_TRUE(catalog.LastKnown("dir/a"));
+  EXPECT_FALSE(catalog.LastKnown("other/a"));
+  EXPECT_TRUE(catalog.LastKnownListing("dir"));
+  EXPECT_FALSE(catalog.LastKnownListing("other"));
+  const KeyCatalog elsewhere({.bucket = "another", .prefix = "p"}, store_, clock_, metrics_, &memory);
+  EXPECT_FALSE(elsewhere.LastKnown("dir/a"));
+}
+
 TEST_F(KeyCatalogTest, HalfAnAnswerIsNoAbsence) {
   store_.SetPageLimit(1);
   for (const char* path : {"m", "q-", "q-1", "z"}) Put(path);
