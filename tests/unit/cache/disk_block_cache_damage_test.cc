@@ -9,16 +9,18 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <sstream>
 #include <tuple>
 
 #include "s3overlay/log.h"
+#include "support/directory_snapshot.h"
 #include "unit/cache/disk_block_cache_fixture.h"
 
 namespace s3overlay {
 namespace {
+
+using testing::DirectorySnapshot;
 
 class DiskBlockCacheDamageTest : public DiskBlockCacheFixture {
  protected:
@@ -347,39 +349,6 @@ TEST_F(DiskBlockCacheDamageTest, WhatWaitsToBeRemovedIsCountedByTheNextRun) {
   EXPECT_EQ(cache_->GetStats().bytes, 0U);
 }
 
-// The state of all files at a moment, to be put back in part: in place, as tools do that restore a backup.
-class Snapshot {
- public:
-  explicit Snapshot(const fs::path& dir) {
-    for (const auto& entry : fs::recursive_directory_iterator(dir)) {
-      if (!entry.is_regular_file()) continue;
-      std::stringstream text;
-      text << std::ifstream(entry.path(), std::ios::binary).rdbuf();
-      files_[entry.path()] = text.str();
-    }
-  }
-
-  // The files whose path has `part` in it are again what they were: also gone, where they were not there.
-  void Restore(const fs::path& dir, std::string_view part) const {
-    const auto is_meant = [&](const fs::path& path) { return path.string().find(part) != std::string::npos; };
-    std::vector<fs::path> extra;
-    for (const auto& entry : fs::recursive_directory_iterator(dir)) {
-      if (entry.is_regular_file() && is_meant(entry.path()) && !files_.contains(entry.path())) {
-        extra.push_back(entry.path());
-      }
-    }
-    for (const fs::path& path : extra) fs::remove(path);
-    for (const auto& [path, bytes] : files_) {
-      if (!is_meant(path)) continue;
-      fs::create_directories(path.parent_path());
-      std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-    }
-  }
-
- private:
-  std::map<fs::path, std::string> files_;
-};
-
 enum class Copy { kOlder, kNewer, kNone };
 
 // Which copy of the index, of its log and of the data files the next run finds; and whether both were taken from a
@@ -407,17 +376,17 @@ class TornCopiesTest : public DiskBlockCacheDamageTest, public ::testing::WithPa
     Close();
   }
 
-  Snapshot Take() {
+  DirectorySnapshot Take() {
     cache_->Flush();
     if (!std::get<3>(GetParam())) Close();
-    Snapshot snapshot(options_.dir);
+    DirectorySnapshot snapshot(options_.dir);
     if (cache_ == nullptr) Open();
     return snapshot;
   }
 
   void Restore(Copy copy, const std::string& part) {
-    if (copy == Copy::kOlder) older_->Restore(options_.dir, part);
-    if (copy == Copy::kNewer) newer_->Restore(options_.dir, part);
+    if (copy == Copy::kOlder) older_->Restore(part);
+    if (copy == Copy::kNewer) newer_->Restore(part);
     if (copy != Copy::kNone) return;
     const fs::path path = fs::path(options_.dir) / part;
     if (fs::is_regular_file(path)) fs::remove(path);
@@ -425,8 +394,8 @@ class TornCopiesTest : public DiskBlockCacheDamageTest, public ::testing::WithPa
 
   const std::vector<ObjectId> objects_ = {MakeObject("lent.l", 40 * kBlock), MakeObject("whole.w", 40 * kBlock),
                                           MakeObject("partial.p", 20 * kBlock), MakeObject("later.x", 40 * kBlock)};
-  std::optional<Snapshot> older_;
-  std::optional<Snapshot> newer_;
+  std::optional<DirectorySnapshot> older_;
+  std::optional<DirectorySnapshot> newer_;
 };
 
 TEST_P(TornCopiesTest, NeverServeAWrongByte) {
