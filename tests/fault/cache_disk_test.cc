@@ -30,18 +30,10 @@ class CacheDisk : public MountTest {
   }
 
   void TearDown() override {
-    if (disk_) Heal();
+    if (disk_) disk_->Heal();
     Unmount();
     disk_.reset();
     MountTest::TearDown();
-  }
-
-  void Heal() {
-    disk_->Resume();
-    disk_->LimitRate(0);
-    disk_->FailReads(0);
-    disk_->FailWrites(0);
-    disk_->LoseWritesAtSync(false);
   }
 
   // Mounts anew: nothing is left in the memory of daemon or kernel, only on the disk. Through the daemon: what the
@@ -79,7 +71,7 @@ TEST_F(CacheDisk, ErrorsOnReadCostNoRead) {
   disk_->FailReads(EIO);
   EXPECT_TRUE(Holds(At("a"), bytes));
   EXPECT_GT(disk_->faults(), 0U);
-  Heal();
+  disk_->Heal();
   MountAnew();
   EXPECT_TRUE(Holds(At("a"), bytes));
   EXPECT_TRUE(ComesToCache("a"));
@@ -96,7 +88,7 @@ TEST_F(CacheDisk, ErrorsOnWriteCostNoRead) {
     // The mount starts on such a disk, too.
     MountAnew();
     EXPECT_TRUE(Holds(At("a"), bytes)) << error;
-    Heal();
+    disk_->Heal();
     MountAnew();
   }
   EXPECT_TRUE(Holds(At("a"), bytes));
@@ -114,7 +106,7 @@ TEST_F(CacheDisk, WritesThatAreLostAtSyncAreNeverServed) {
     const ReadOutcome part = ReadDirect(At("a"), at, 4 * kKiB);
     EXPECT_TRUE(SameBytes(part, bytes.substr(at, 4 * kKiB))) << "at " << at;
   }
-  Heal();
+  disk_->Heal();
   MountAnew();
   EXPECT_TRUE(Holds(At("a"), bytes));
 }
@@ -176,7 +168,7 @@ TEST_F(CacheDisk, OneThatHangsHoldsAReadNoLongerThanItsTime) {
   EXPECT_TRUE(Holds(At("other"), other));
   EXPECT_LT(std::chrono::steady_clock::now() - start, kOpTimeout + std::chrono::seconds(2));
   EXPECT_GT(disk_->waiting(), 0U) << "nobody asked the disk";
-  Heal();
+  disk_->Heal();
   EXPECT_TRUE(Eventually([&] { return disk_->waiting() == 0; }));
   MountAnew();
   EXPECT_TRUE(Holds(At("cached"), cached));

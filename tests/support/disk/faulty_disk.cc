@@ -86,13 +86,15 @@ struct FaultyDiskCalls {
 
   static int Open(const char* path, fuse_file_info* file) {
     const std::string real = Look(path);
-    return Opened(::open(real.c_str(), file->flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW)), path, file);
+    return Opened(::open(real.c_str(), FlagsOf(*file) & ~(O_CREAT | O_EXCL | O_NOFOLLOW)), path, file);
   }
   static int Create(const char* path, mode_t mode, fuse_file_info* file) {
     std::string real;
     if (const int fault = Change(path, real)) return fault;
-    return Opened(::open(real.c_str(), file->flags | O_CREAT, mode), path, file);
+    return Opened(::open(real.c_str(), FlagsOf(*file) | O_CREAT, mode), path, file);
   }
+  // Without O_DIRECT: the buffers of libfuse do not lie as it wants them.
+  static int FlagsOf(const fuse_file_info& file) { return file.flags & ~O_DIRECT; }
   // Data files past the page cache, so that every read asks the disk; an index is mapped, which needs it.
   static int Opened(int fd, const char* path, fuse_file_info* file) {
     if (fd < 0) return -errno;
@@ -201,8 +203,7 @@ FaultyDisk::FaultyDisk(std::string directory, std::string mountpoint)
 }
 
 FaultyDisk::~FaultyDisk() {
-  Resume();
-  LimitRate(0);
+  Heal();
   // Ends the loop whatever still has files open here.
   ::umount2(mountpoint_.c_str(), MNT_FORCE | MNT_DETACH);
   thread_.join();
@@ -225,6 +226,14 @@ void FaultyDisk::Resume() {
   MutexLock lock(mu_);
   hung_ = false;
   resumed_.SignalAll();
+}
+
+void FaultyDisk::Heal() {
+  FailReads(0);
+  FailWrites(0);
+  LoseWritesAtSync(false);
+  LimitRate(0);
+  Resume();
 }
 
 void FaultyDisk::WaitWhileHung() {

@@ -44,6 +44,9 @@ class FaultyDisk {
   void Hang() S3OVERLAY_EXCLUDES(mu_);
   void Resume() S3OVERLAY_EXCLUDES(mu_);
 
+  // No fault any more.
+  void Heal() S3OVERLAY_EXCLUDES(mu_);
+
   // Calls that came so far and met a fault of theirs.
   uint64_t faults() const { return faults_; }
   uint64_t waiting() const { return waiting_; }
