@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "random/cache_weather.h"
 #include "random/findings.h"
 #include "random/history_judge.h"
 #include "random/reader.h"
@@ -43,6 +44,7 @@ constexpr bool kSanitized = false;
 #endif
 
 constexpr int kDefaultSeconds = kSanitized ? 20 : 120;
+constexpr milliseconds kLongestStartWithoutStore{6000};  // A silent store is taken to be away after four seconds.
 constexpr int kReaderThreads = kSanitized ? 2 : 4;
 constexpr int kReaderProcesses = kSanitized ? 2 : 3;
 
@@ -95,9 +97,19 @@ class RandomRun : public MountTest {
     world_ = std::make_unique<World>(
         plan_, World::Places{.bucket = bucket(), .prefix = "data", .local = LocalDirectory()}, findings_);
     judge_ = std::make_unique<HistoryJudge>(plan_, *world_, JudgeOptions());
-    weather_ = std::make_unique<Weather>(proxy(), sandbox(), findings_, random_);
+    weather_ = std::make_unique<Weather>(proxy(), findings_, random_);
+    cache_weather_ = std::make_unique<CacheWeather>(sandbox(), findings_, random_);
     CatchBusErrors();
     world_->Populate(random_);
+    sandbox().AllowErrorsInLog();
+  }
+
+  void TearDown() override {
+    if (cache_weather_) cache_weather_->HealDisk();
+    Unmount();
+    readers_.clear();
+    cache_weather_.reset();
+    MountTest::TearDown();
   }
 
   void Run();
@@ -108,12 +120,16 @@ class RandomRun : public MountTest {
 
   void RunEpisode(Episode::Kind kind);
   MountOptions RandomMount(Episode::Kind kind);
+  void Blow();
+  void HarmCache();
+  void CountPassedThrough();
   void EndDaemon();
   void StartReaders();
   void WatchProcesses();
   void EndProcesses();
   void ChangeWorld(std::mt19937_64& random);
-  void PrintTally(double seconds_taken) const;
+  Reader::Tally SumUp() const;
+  void ExpectPassedThrough(const Reader::Tally& all) const;
 
   const uint64_t seed_;
   const int seconds_;
@@ -123,6 +139,10 @@ class RandomRun : public MountTest {
   std::unique_ptr<World> world_;
   std::unique_ptr<HistoryJudge> judge_;
   std::unique_ptr<Weather> weather_;
+  std::unique_ptr<CacheWeather> cache_weather_;
+  std::atomic<bool> passes_through_ = false;
+  bool can_pass_through_ = false;  // This machine, and the libfuse of this build.
+  uint64_t files_passed_ = 0;
   std::unique_ptr<ReaderSetting> setting_;
   std::vector<std::unique_ptr<Process>> processes_;
   std::vector<std::unique_ptr<Reader>> readers_;
@@ -141,14 +161,22 @@ void RandomRun::Run() {
   // What was killed last is still mounted.
   if (IsMounted(sandbox().mountpoint())) sandbox().Run({"umount", sandbox().mountpoint()});
   const std::chrono::duration<double> took = steady_clock::now() - start;
-  PrintTally(took.count());
+  const Reader::Tally all = SumUp();
+  std::cout << fmt::format(
+      "{:.0f} s: {} MiB checked in {} reads and {} opens; {} reads and {} opens failed honestly\n"
+      "{} reads of whole objects in passthrough ({} of their files at the ends of mounts), {} without\n",
+      took.count(), all.bytes >> 20, all.reads, all.opens, all.failed_reads, all.failed_opens, all.reads_of_passed,
+      files_passed_, all.reads_of_whole);
   if (findings_.any()) {
     FAIL() << fmt::format("seed {}, after {:.1f} s: again with S3OVERLAY_TEST_RANDOM_SEED={}\n\n{}", seed_,
                           took.count(), seed_, findings_.text());
   }
+  ExpectPassedThrough(all);
+  // A store that redirects is a fault of the mount, and said as one; no other is.
+  EXPECT_EQ(sandbox().CountLogLines({"[error]"}), sandbox().CountLogLines({"[error]", "Redirect"})) << sandbox().Log();
 }
 
-void RandomRun::PrintTally(double seconds_taken) const {
+Reader::Tally RandomRun::SumUp() const {
   Reader::Tally all;
   for (const auto& reader : readers_) {
     all.bytes += reader->tally().bytes;
@@ -156,14 +184,29 @@ void RandomRun::PrintTally(double seconds_taken) const {
     all.failed_opens += reader->tally().failed_opens;
     all.reads += reader->tally().reads;
     all.failed_reads += reader->tally().failed_reads;
+    all.reads_of_passed += reader->tally().reads_of_passed;
+    all.reads_of_whole += reader->tally().reads_of_whole;
   }
-  std::cout << fmt::format("{:.0f} s: {} MiB checked in {} reads and {} opens; {} reads and {} opens failed honestly\n",
-                           seconds_taken, all.bytes >> 20, all.reads, all.opens, all.failed_reads, all.failed_opens);
+  return all;
+}
+
+// Whole objects that the kernel reads by itself, and those that the daemon reads for it, are what a run has to meet; a
+// short one may not, by chance.
+void RandomRun::ExpectPassedThrough(const Reader::Tally& all) const {
+  if (seconds_ < kDefaultSeconds || kSanitized) return;
+  EXPECT_GT(all.reads_of_whole, 0U);
+  if (!can_pass_through_) return;
+  EXPECT_GT(all.reads_of_passed, 0U);
+  EXPECT_GT(files_passed_, 0U);
 }
 
 void RandomRun::StartReaders() {
-  setting_ = std::make_unique<ReaderSetting>(ReaderSetting{
-      .mountpoint = sandbox().mountpoint(), .plan = plan_, .judge = *judge_, .findings = findings_, .may_map = false});
+  setting_ = std::make_unique<ReaderSetting>(ReaderSetting{.mountpoint = sandbox().mountpoint(),
+                                                           .plan = plan_,
+                                                           .judge = *judge_,
+                                                           .findings = findings_,
+                                                           .passes_through = passes_through_,
+                                                           .may_map = false});
   for (int i = 0; i < kReaderProcesses; ++i) {
     const std::vector<std::string> argv = {S3OVERLAY_RANDOM_READER, sandbox().mountpoint(), std::to_string(seed_),
                                            std::to_string(random_()), std::to_string(seconds_)};
@@ -192,19 +235,41 @@ void RandomRun::ChangeWorld(std::mt19937_64& random) {
 }
 
 void RandomRun::RunEpisode(Episode::Kind kind) {
+  const bool starts_without_store = kind == Episode::kRough && Below(3) == 0;
+  if (starts_without_store) weather_->TakeStoreAway();
   MountWith(RandomMount(kind));
   if (HasFailure()) return findings_.Report("it would not mount");
+  passes_through_ = mount().Status().at("fuse").at("passthrough").at("on").get<bool>();
   judge_->SetEpisode(kind);
+  if (starts_without_store) weather_->Last(kLongestStartWithoutStore);
   const auto end = std::min(end_, steady_clock::now() + milliseconds(4000 + Below(8000)));
   while (steady_clock::now() < end && !findings_.any()) {
-    if (kind == Episode::kRough) weather_->Blow();
+    if (kind == Episode::kRough) Blow();
     if (kind == Episode::kCalm) std::this_thread::sleep_for(milliseconds(Below(900)));
-    if (Below(4) == 0) weather_->DisturbCache();
+    if (Below(4) == 0) HarmCache();
     WatchProcesses();
   }
   judge_->SetEpisode(Episode::kDown);
   weather_->Clear();
+  CountPassedThrough();
   EndDaemon();
+}
+
+void RandomRun::Blow() {
+  if (Below(4) != 0) cache_weather_->BreakDisk();
+  weather_->Blow();
+  cache_weather_->HealDisk();
+}
+
+void RandomRun::HarmCache() {
+  if (passes_through_ || Below(2) == 0) return cache_weather_->Disturb();
+  cache_weather_->Damage();
+}
+
+void RandomRun::CountPassedThrough() {
+  if (!passes_through_) return;
+  can_pass_through_ = true;
+  files_passed_ += cache_weather_->CountLent();
 }
 
 MountOptions RandomRun::RandomMount(Episode::Kind kind) {
@@ -218,7 +283,8 @@ MountOptions RandomRun::RandomMount(Episode::Kind kind) {
                        "--memory-limit", kMemory.at(Below(kMemory.size())),
                        "--op-timeout",   kind == Episode::kRough ? "3s" : "30s"};
   if (options.cache) {
-    options.arguments.insert(options.arguments.end(), {"--cache-size", kCaches.at(Below(kCaches.size()))});
+    options.arguments.insert(options.arguments.end(), {"--cache-dir", cache_weather_->ChooseCache(), "--cache-size",
+                                                       kCaches.at(Below(kCaches.size()))});
   }
   if (Below(3) == 0) options.arguments.emplace_back("--no-passthrough");
   findings_.NoteAll("run", fmt::format("mounts: {}", fmt::join(options.arguments, " ")));
@@ -228,12 +294,13 @@ MountOptions RandomRun::RandomMount(Episode::Kind kind) {
 // In order, with files open; or as a crash would.
 void RandomRun::EndDaemon() {
   const pid_t pid = mount().pid();
+  if (pid < 0) return findings_.Report("the daemon has ended by itself");
   const bool is_killed = Below(2) == 0;
   findings_.NoteAll("run", is_killed ? "kill -9" : "SIGTERM");
   mount().Forget();
   ::kill(pid, is_killed ? SIGKILL : SIGTERM);
   if (!Eventually([&] { return sandbox().FindDaemons().empty(); })) findings_.Report("the daemon would not end");
-  if (is_killed && Below(4) != 0) weather_->DamageCache();
+  if (Below(2) == 0) cache_weather_->Damage();
 }
 
 // A process that found something has ended.

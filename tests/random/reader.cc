@@ -23,16 +23,23 @@ constexpr size_t kPage = 4096;
 constexpr size_t kMostFiles = 5;
 constexpr size_t kMostMappings = 3;
 constexpr size_t kMostOfMapping = 4 << 20;  // Bytes that are read of one at once.
-constexpr double kLongestOperation = 120;   // Seconds. Far beyond every time-out of the mount: it hangs.
+constexpr uint64_t kSmallestPassed = (1 << 20) + 1;
+constexpr double kLongestOperation = 120;  // Seconds. Far beyond every time-out of the mount: it hangs.
 
 std::string ErrorName(int error) { return error == 0 ? "ok" : ::strerrorname_np(error); }
 
-// Whether the file says of itself that it is local; nothing where it cannot be asked.
-std::optional<bool> SaysLocal(int fd) {
+// What the file says of itself; nothing where it cannot be asked.
+std::optional<std::string> Says(int fd, const char* attribute) {
   std::array<char, 4096> value{};
-  const ssize_t size = ::fgetxattr(fd, "user.s3overlay.source", value.data(), value.size());
+  const ssize_t size = ::fgetxattr(fd, attribute, value.data(), value.size());
   if (size <= 0) return std::nullopt;
-  return !std::string_view(value.data(), static_cast<size_t>(size)).starts_with("s3://");
+  return std::string(value.data(), static_cast<size_t>(size));
+}
+
+std::optional<bool> SaysLocal(int fd) {
+  const auto source = Says(fd, "user.s3overlay.source");
+  if (!source) return std::nullopt;
+  return !source->starts_with("s3://");
 }
 
 }  // namespace
@@ -107,6 +114,7 @@ void Reader::Adopt(uint16_t path, UniqueFd fd, bool is_direct, const Attempt& op
                 .is_direct = is_direct,
                 .pattern = static_cast<Pattern>(Below(kPatterns))};
   if (!LearnFacts(file)) return;
+  file.tally = TallyOf(file);
   if (file.pattern == Pattern::kBackward) file.position = file.size;
   if (file.pattern == Pattern::kStrided) file.position = Below(4 * kPage);
   files_.push_back(std::move(file));
@@ -128,6 +136,13 @@ bool Reader::LearnFacts(OpenFile& file) {
     if (!Report(path, file.check.OnSize(file.size))) return false;
   }
   return !is_local || Report(path, file.check.OnSource(*is_local));
+}
+
+uint64_t Reader::Tally::* Reader::TallyOf(const OpenFile& file) const {
+  const bool is_object = !SaysLocal(file.fd.get()).value_or(true);
+  const bool is_whole = Says(file.fd.get(), "user.s3overlay.cached") == std::to_string(file.size);
+  if (!is_object || !is_whole || file.size < kSmallestPassed) return nullptr;
+  return setting_.passes_through ? &Tally::reads_of_passed : &Tally::reads_of_whole;
 }
 
 void Reader::CheckFacts() { LearnFacts(files_.at(Below(files_.size()))); }
@@ -156,6 +171,7 @@ bool Reader::ReadOnce(OpenFile& file) {
   // Handles that go past the page cache cannot be mapped shared everywhere (before libfuse 3.17).
   const bool is_refused = way == ReadWay::kMmapShared && reading.error == ENODEV;
   if (!is_refused) CheckReading(file, reading, range.offset, attempt);
+  if (file.tally != nullptr && !reading.bytes.empty()) ++(tally_.*file.tally);
   return reading.error == 0;
 }
 

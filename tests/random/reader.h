@@ -4,6 +4,7 @@
 // its own; mappings that outlive their handles.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -25,6 +26,8 @@ struct ReaderSetting {
   const FilePlan& plan;
   const Judge& judge;
   Findings& findings;
+  // Whether the mount of now hands whole objects to the kernel. For the tally alone.
+  const std::atomic<bool>& passes_through;
   // Not in the process of the proxy: the kernel may hold a process's memory map while a page is read for it the second
   // time, and the proxy cannot bring that page when it needs the map itself.
   bool may_map = true;
@@ -44,6 +47,10 @@ class Reader {
     uint64_t failed_opens = 0;
     uint64_t reads = 0;
     uint64_t failed_reads = 0;
+    // Of objects that were large enough for passthrough and wholly in the cache when they were opened: on a mount with
+    // passthrough, and on one without.
+    uint64_t reads_of_passed = 0;
+    uint64_t reads_of_whole = 0;
   };
   const Tally& tally() const { return tally_; }
 
@@ -57,7 +64,8 @@ class Reader {
     Attempt opened;
     int number;  // In the log.
     bool is_direct = false;
-    bool is_judged = false;  // Whether this version was to be had.
+    uint64_t Tally::* tally = nullptr;  // Where its reads are counted beside.
+    bool is_judged = false;             // Whether this version was to be had.
     Pattern pattern = Pattern::kRandom;
     uint64_t position = 0;
     uint64_t size = 0;
@@ -96,6 +104,7 @@ class Reader {
   Range NextRange(OpenFile& file);
   size_t RandomSize();
   bool LearnFacts(OpenFile& file);
+  uint64_t Tally::* TallyOf(const OpenFile& file) const;
 
   // The checks. False where something was wrong.
   template <typename Handle>

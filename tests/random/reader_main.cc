@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -19,7 +20,9 @@ int main(int argc, char** argv) {
   const FilePlan plan(std::strtoull(argv[2], nullptr, 10));
   const LenientJudge judge;
   Findings findings(plan);
-  const ReaderSetting setting{.mountpoint = argv[1], .plan = plan, .judge = judge, .findings = findings};
+  const std::atomic<bool> passes_through = false;
+  const ReaderSetting setting{
+      .mountpoint = argv[1], .plan = plan, .judge = judge, .findings = findings, .passes_through = passes_through};
   Reader reader(setting, "process", std::strtoull(argv[3], nullptr, 10));
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(std::atoi(argv[4]));
   while (std::chrono::steady_clock::now() < end && !findings.any()) reader.Step();

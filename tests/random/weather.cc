@@ -1,30 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "random/weather.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sqlite3.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
-#include <unistd.h>
 
 #include <array>
-#include <filesystem>
-#include <fstream>
-#include <memory>
-#include <optional>
-#include <set>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
-#include <vector>
-
-#include "s3overlay/unique_fd.h"
-#include "support/temp_dir.h"
 
 namespace s3overlay::testing {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr char kElsewhere[] = "/elsewhere";
 
 // Each of these changes an answer so that it must be refused, or delivers less of it.
 void LieAboutRange(HttpMessage& answer) {
@@ -68,67 +58,36 @@ void CutDocument(HttpMessage& answer) {
   if (answer.body.starts_with("<?xml")) answer.body.resize(answer.body.size() / 2);
 }
 
-// Names of the objects that the index of a cache calls complete, from a copy: to open it would change it. Everything
-// counts as complete where it cannot be read.
-std::optional<std::set<std::string>> CompleteObjects(const std::filesystem::path& cache) {
-  const TempDir copy;
-  for (const char* const name : {"index.sqlite", "index.sqlite-wal"}) {
-    std::error_code ignored;
-    std::filesystem::copy_file(cache / name, copy / name, ignored);
-  }
-  sqlite3* opened = nullptr;
-  const int failed = ::sqlite3_open_v2((copy / "index.sqlite").c_str(), &opened, SQLITE_OPEN_READWRITE, nullptr);
-  const std::unique_ptr<sqlite3, int (*)(sqlite3*)> database(opened, ::sqlite3_close);
-  if (failed != SQLITE_OK) return std::nullopt;
-  std::set<std::string> names;
-  const auto add = [](void* set, int, char** values, char**) {
-    static_cast<std::set<std::string>*>(set)->insert(values[0]);
-    return 0;
-  };
-  constexpr char kQuery[] = "SELECT name FROM objects WHERE complete = 1 OR lent = 1";
-  if (::sqlite3_exec(opened, kQuery, add, &names, nullptr) != SQLITE_OK) return std::nullopt;
-  return names;
-}
-
-// What was lent says so, whatever the index knows of it.
-bool WasLent(const std::filesystem::path& file) {
-  return ::getxattr(file.c_str(), "user.s3overlay.lent", nullptr, 0) >= 0;
-}
-
-void TurnBytes(const std::filesystem::path& file, uint64_t offset) {
-  const UniqueFd fd(::open(file.c_str(), O_RDWR | O_CLOEXEC));
-  std::array<char, 64> bytes{};
-  const ssize_t got = ::pread(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-  if (got <= 0) return;
-  for (char& byte : bytes) byte = static_cast<char>(byte ^ 0x5a);
-  (void)!::pwrite(fd.get(), bytes.data(), static_cast<size_t>(got), static_cast<off_t>(offset));
-}
-
-std::vector<std::filesystem::path> FilesBelow(const std::filesystem::path& directory) {
-  std::vector<std::filesystem::path> files;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory, ignored)) {
-    if (entry.is_regular_file(ignored)) files.push_back(entry.path());
-  }
-  return files;
-}
-
 }  // namespace
 
-Weather::Weather(FaultProxy& proxy, Sandbox& sandbox, Findings& findings, std::mt19937_64& random)
-    : proxy_(proxy), sandbox_(sandbox), findings_(findings), random_(random) {}
+Weather::Weather(FaultProxy& proxy, Findings& findings, std::mt19937_64& random)
+    : proxy_(proxy), findings_(findings), random_(random) {}
 
 void Weather::Blow() {
   if (Below(8) == 0) {
-    const std::array<FaultProxy::Store, 3> ways = {FaultProxy::Store::kRefused, FaultProxy::Store::kHangsUp,
-                                                   FaultProxy::Store::kSilent};
-    const size_t way = Below(ways.size());
-    findings_.NoteAll("weather", fmt::format("the store is away, way {}", way));
-    proxy_.SetStore(ways.at(way));
+    TakeStoreAway();
   } else {
-    for (uint64_t rules = 1 + Below(4); rules > 0; --rules) proxy_.AddRule(RandomRule());
+    AddRules();
   }
-  std::this_thread::sleep_for(milliseconds(Below(4) == 0 ? Below(2500) : Below(600)));
+  Last(milliseconds(Below(4) == 0 ? 2500 : 600));
+}
+
+void Weather::TakeStoreAway() {
+  const std::array<FaultProxy::Store, 3> ways = {FaultProxy::Store::kRefused, FaultProxy::Store::kHangsUp,
+                                                 FaultProxy::Store::kSilent};
+  const size_t way = Below(ways.size());
+  findings_.NoteAll("weather", fmt::format("the store is away, way {}", way));
+  proxy_.SetStore(ways.at(way));
+}
+
+// Who follows a redirect is told there that nothing exists.
+void Weather::AddRules() {
+  proxy_.AddRule({.target_part = kElsewhere, .fault = {.answer = S3ErrorAnswer("404 Not Found", "NoSuchKey")}});
+  for (uint64_t rules = 1 + Below(4); rules > 0; --rules) proxy_.AddRule(RandomRule());
+}
+
+void Weather::Last(milliseconds longest) {
+  std::this_thread::sleep_for(milliseconds(Below(static_cast<uint64_t>(longest.count()))));
   Clear();
   std::this_thread::sleep_for(milliseconds(Below(400)));
   proxy_.Release();  // What met the fault just before its end.
@@ -162,12 +121,14 @@ Fault Weather::RandomFault() {
                                                       {"a document for data", PutDocument},
                                                       {"a document as the whole object", PutDocumentAsWhole},
                                                       {"a listing cut short", CutDocument}}};
-  const std::array<std::pair<const char*, const char*>, 5> answers = {
+  const std::array<std::pair<const char*, const char*>, 7> answers = {
       {{"503 Slow Down", "SlowDown"},
        {"500 Internal Server Error", "InternalError"},
        {"503 Service Unavailable", "ServiceUnavailable"},
        {"429 Too Many Requests", "TooManyRequests"},
-       {"403 Forbidden", "AccessDenied"}}};
+       {"403 Forbidden", "AccessDenied"},
+       {"301 Moved Permanently", "PermanentRedirect"},
+       {"307 Temporary Redirect", "TemporaryRedirect"}}};
   Fault fault;
   const uint64_t dice = Below(10);
   if (dice < 5) {
@@ -178,6 +139,7 @@ Fault Weather::RandomFault() {
     const auto& [status, code] = answers.at(Below(answers.size()));
     findings_.NoteAll("weather", status);
     fault.answer = S3ErrorAnswer(status, code);
+    if (std::string_view(code).ends_with("Redirect")) fault.answer->Set("Location", kElsewhere);
   } else if (dice < 8) {
     fault.cut_after = Below(400'000);
     fault.reset = Below(2) == 0;
@@ -190,31 +152,6 @@ Fault Weather::RandomFault() {
     findings_.NoteAll("weather", fmt::format("{} ms late", fault.delay.count()));
   }
   return fault;
-}
-
-void Weather::DisturbCache() {
-  const uint64_t dice = Below(10);
-  if (dice < 7) {
-    findings_.NoteAll("weather", "the kernel's caches are dropped");
-    std::ofstream("/proc/sys/vm/drop_caches") << 1 + Below(3);
-  } else if (dice < 9) {
-    findings_.NoteAll("weather", "cache clear");
-    sandbox_.Run({"cache", "clear", "--cache-dir", sandbox_.cache()});
-  } else {
-    findings_.NoteAll("weather", "the cache is removed");
-    std::error_code ignored;
-    std::filesystem::remove_all(sandbox_.cache(), ignored);
-  }
-}
-
-void Weather::DamageCache() {
-  const auto complete = CompleteObjects(sandbox_.cache());
-  if (!complete) return;
-  for (const std::filesystem::path& file : FilesBelow(sandbox_.cache() + "/data")) {
-    if (WasLent(file) || complete->contains(file.stem()) || Below(2) == 0) continue;
-    findings_.NoteAll("weather", "damages " + file.filename().string());
-    for (int spots = 0; spots < 8; ++spots) TurnBytes(file, Below(std::filesystem::file_size(file) + 1));
-  }
 }
 
 }  // namespace s3overlay::testing
