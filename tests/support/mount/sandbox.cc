@@ -11,15 +11,18 @@
 #include <iostream>
 #include <sstream>
 
-#include "support/mount/files.h"
-
 namespace s3overlay::testing {
 namespace {
 
 constexpr size_t kShownLog = 12'000;
 
-// What can be read of a file: a process may end while its files in /proc are looked at.
-std::string Text(const std::filesystem::path& path) { return ReadWhole(path).bytes; }
+// What can be read of a file: a process may end while its files in /proc are looked at. Those are hundreds, and small.
+std::string Text(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
 
 std::string Variable(const char* name, const char* otherwise = "") {
   const char* const value = std::getenv(name);
@@ -121,10 +124,10 @@ std::vector<pid_t> Sandbox::FindDaemons() const {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
     const pid_t pid = std::atoi(entry.path().filename().c_str());
-    if (pid <= 0 || !IsRunning(pid)) continue;
+    if (pid <= 0) continue;
     const std::string command = Text(entry.path() / "cmdline");
     const bool is_ours = command.starts_with(S3OVERLAY_BINARY) && command.find(dir_.path()) != std::string::npos;
-    if (is_ours) pids.push_back(pid);
+    if (is_ours && IsRunning(pid)) pids.push_back(pid);
   }
   return pids;
 }
