@@ -100,10 +100,8 @@ build() {  # NAME CMAKE-ARGUMENTS...
 }
 
 # Those of the label `fault` hold the mount to times that users are promised, which a sanitizer's slowness would break;
-# what they go through is under the sanitizers in the unit and mount tests, and in the random run. That one has not been
-# tried under ThreadSanitizer yet, ten times slower, and is left out there until it has.
+# what they go through is under the sanitizers in the unit and mount tests, and in the random run.
 run_tests_sanitized() { run_tests "$1" -LE fault; }
-run_tests_under_tsan() { run_tests "$1" -LE 'fault|slow'; }
 
 run_tests() {  # NAME CTEST-ARGUMENTS...
   local name=$1 tree=build-test/$1
@@ -144,7 +142,7 @@ for stage in "${stages[@]}"; do
       ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 build_and_test run_tests_sanitized asan -DCMAKE_CXX_COMPILER=g++ \
         -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -g1" -DS3OVERLAY_SANITIZE=address -DS3OVERLAY_LIBFUSE=system ;;
     tsan)
-      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 build_and_test run_tests_under_tsan tsan -DCMAKE_CXX_COMPILER=clang++-19 \
+      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 build_and_test run_tests_sanitized tsan -DCMAKE_CXX_COMPILER=clang++-19 \
         -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -g1" -DS3OVERLAY_SANITIZE=thread ;;
     swift) test_on_swift ;;
     fuzz) scripts/fuzz.sh --seconds 60 ;;
