@@ -60,11 +60,11 @@ class OverlayGraph {
   }
   std::vector<OverlayLayer> MakeLayers(Surroundings& around) {
     std::vector<OverlayLayer> layers;
-    layers.push_back({.spec = "s3://b/p",
-                      .at = "",
-                      .source = std::make_unique<ObjectSource>(
-                          ObjectSourceOptions{.spec = "s3://b/p", .metadata_ttl = kMetadataTtl}, catalog_, around.store,
-                          fetcher_, cache_.get(), around.clock, metrics_)});
+    layers.push_back(
+        {.spec = "s3://b/p",
+         .at = "",
+         .source = std::make_unique<ObjectSource>(ObjectSourceOptions{.spec = "s3://b/p", .metadata_ttl = kMetadataTtl},
+                                                  catalog_, around.store, fetcher_, cache_.get(), around.clock)});
     layers.push_back({.spec = "local",
                       .at = "",
                       .source = Opened(LocalSource::Open({.spec = around.local.path()}, around.local.path())),

@@ -97,7 +97,7 @@ class ObjectWorld final : public World {
  public:
   std::unique_ptr<FileSource> MakeSource() override {
     return std::make_unique<ObjectSource>(ObjectSourceOptions{.spec = "s3://b/p"}, catalog_, store_, fetcher_, &cache_,
-                                          clock_, metrics_);
+                                          clock_);
   }
   void Write(const std::string& path, const std::string& bytes) override { store_.Put("b", "p/" + path, bytes); }
   void Remove(const std::string& path) override { store_.Delete("b", "p/" + path); }
