@@ -21,15 +21,15 @@ namespace s3overlay {
   X(kS3BadResponses,      "s3_bad_responses",        "requests", "Answers refused: not what was asked for")              \
   X(kS3BytesReceived,     "s3_received",             "bytes",    "Object bytes received")                                \
   X(kBreakerOpened,       "breaker_opened",          "times",    "A store was taken to be away")                         \
-  X(kReadS3Fresh,         "read_s3_fresh",           "bytes",    "Of S3 objects opened in state fresh, by the daemon")   \
+  X(kReadS3Fresh,         "read_s3_fresh",           "bytes",    "Read by the daemon of S3 objects opened in state fresh") \
   X(kReadS3Fallback,      "read_s3_fallback",        "bytes",    "The same in state fallback")                           \
   X(kReadS3Degraded,      "read_s3_degraded",        "bytes",    "The same in state degraded")                           \
   X(kReadS3Stale,         "read_s3_stale",           "bytes",    "The same in state stale")                              \
-  X(kReadLocalFresh,      "read_local_fresh",        "bytes",    "Of local files opened in state fresh, by the daemon")  \
+  X(kReadLocalFresh,      "read_local_fresh",        "bytes",    "Read by the daemon of local files opened in state fresh") \
   X(kReadLocalFallback,   "read_local_fallback",     "bytes",    "The same in state fallback")                           \
   X(kReadLocalDegraded,   "read_local_degraded",     "bytes",    "The same in state degraded")                           \
   X(kReadLocalStale,      "read_local_stale",        "bytes",    "The same in state stale")                              \
-  X(kReadCache,           "read_cache",              "bytes",    "Of S3 objects, out of the cache on disk by the daemon") \
+  X(kReadCache,           "read_cache",              "bytes",    "Read by the daemon of S3 objects, out of the cache")    \
   X(kReadErrors,          "read_errors",             "reads",    "Reads that failed")                                    \
   X(kOpensFresh,          "opens_fresh",             "opens",    "Files opened in state fresh")                          \
   X(kOpensFallback,       "opens_fallback",          "opens",    "Files opened in state fallback")                       \

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <string>
@@ -19,6 +20,14 @@ struct ThreadPoolOptions {
   std::string name = "pool";  // Shown by `ps -L`, at most 15 characters.
   size_t threads = 4;         // Upper bound; threads start when work comes and none is idle.
   size_t queue_limit = 1024;  // Tasks that wait. More are refused, never waited for.
+};
+
+// A bounded queue, as `status` shows it.
+struct QueueLength {
+  std::string name;  // Of the threads that work it off.
+  std::string unit = "tasks";
+  uint64_t length = 0;
+  uint64_t limit = 0;
 };
 
 // Thread-safe. The destructor lets running tasks end and drops those that wait.
@@ -40,7 +49,7 @@ class ThreadPool {
   // Returns when the pool has nothing queued and nothing running; for tests and clean shutdown.
   void WaitIdle() S3OVERLAY_EXCLUDES(mu_);
 
-  size_t queued() const S3OVERLAY_EXCLUDES(mu_);
+  QueueLength GetQueue() const S3OVERLAY_EXCLUDES(mu_);
 
  private:
   void Work() S3OVERLAY_EXCLUDES(mu_);

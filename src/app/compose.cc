@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "config/mount_config.h"
 #include "local/local_source.h"
@@ -193,6 +194,14 @@ RunningGraph::Connection& RunningGraph::ConnectionFor(const MountConfig& config,
                                                                  .lane = static_cast<int>(connections_.size()),
                                                                  .link = std::move(link)}));
   return *connections_.back();
+}
+
+std::vector<QueueLength> RunningGraph::GetQueues() const {
+  std::vector<QueueLength> queues = fetcher_->GetQueues();
+  for (const auto& catalog : catalogs_) queues.push_back(catalog->GetQueue());
+  if (cache_ != nullptr) std::ranges::move(cache_->GetQueues(), std::back_inserter(queues));
+  if (metadata_ != nullptr) queues.push_back(metadata_->GetQueue());
+  return queues;
 }
 
 StatusList RunningGraph::GetEndpoints() const {

@@ -21,6 +21,7 @@
 #include "s3overlay/mutex.h"
 #include "s3overlay/result.h"
 #include "s3overlay/status_source.h"
+#include "s3overlay/thread_pool.h"
 
 namespace s3overlay {
 
@@ -61,6 +62,7 @@ class RunningGraph {
   const std::vector<ProbeTarget>& probe_targets() const { return probe_targets_; }
   StatusList GetLayers() const { return layers_status_; }
   StatusList GetEndpoints() const;
+  std::vector<QueueLength> GetQueues() const;
 
  private:
   struct Connection;

@@ -4,7 +4,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 
 namespace s3overlay {
 namespace {
@@ -47,6 +49,7 @@ StatusObject RunningMount::GetStatus() {
           {"endpoints", {graph_.GetEndpoints()}},
           {"cache", CacheStatus()},
           {"memory", MemoryStatus()},
+          {"queues", QueueStatus()},
           {"reads", ReadStatus()},
           {"requests", RequestStatus()},
           {"keys_hidden", Counted(Metric::kKeysHidden)},
@@ -72,6 +75,17 @@ StatusValue RunningMount::CacheStatus() {
 StatusValue RunningMount::MemoryStatus() const {
   return {
       StatusObject{{"limit", {options_.memory_limit}}, {"used", {graph_.memory_used()}}, {"peak_rss", {PeakMemory()}}}};
+}
+
+StatusValue RunningMount::QueueStatus() const {
+  std::vector<QueueLength> all = session_.GetQueues();
+  std::ranges::move(graph_.GetQueues(), std::back_inserter(all));
+  StatusList queues;
+  for (const QueueLength& queue : all) {
+    queues.push_back({StatusObject{
+        {"name", {queue.name}}, {"unit", {queue.unit}}, {"length", {queue.length}}, {"limit", {queue.limit}}}});
+  }
+  return {std::move(queues)};
 }
 
 StatusValue RunningMount::ReadStatus() const {

@@ -31,6 +31,7 @@ class RunningMount final : public MountControl {
   Result<BlockCache*> Cache();
   StatusValue CacheStatus();
   StatusValue MemoryStatus() const;
+  StatusValue QueueStatus() const;
   StatusValue ReadStatus() const;
   StatusValue RequestStatus() const;
   StatusValue MetricsStatus() const;

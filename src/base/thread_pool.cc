@@ -49,9 +49,9 @@ void ThreadPool::WaitIdle() {
   while (!queue_.empty() || running_ > 0) idle_.Wait(mu_);
 }
 
-size_t ThreadPool::queued() const {
+QueueLength ThreadPool::GetQueue() const {
   MutexLock lock(mu_);
-  return queue_.size();
+  return {.name = options_.name, .length = queue_.size(), .limit = options_.queue_limit};
 }
 
 void ThreadPool::Work() {

@@ -43,6 +43,11 @@ bool CacheWriter::TryPush(BlockWrite write) {
   return true;
 }
 
+QueueLength CacheWriter::GetQueue() const {
+  MutexLock lock(mu_);
+  return {.name = "cache-writer", .unit = "bytes", .length = queued_bytes_, .limit = queue_bytes_};
+}
+
 void CacheWriter::Post(Command command) {
   MutexLock lock(mu_);
   if (stopping_) return;

@@ -12,6 +12,7 @@
 
 #include "cache/cache_storage.h"
 #include "s3overlay/mutex.h"
+#include "s3overlay/thread_pool.h"
 
 namespace s3overlay {
 
@@ -28,6 +29,8 @@ class CacheWriter {
 
   // False where the queue is full or closed.
   [[nodiscard]] bool TryPush(BlockWrite write) S3OVERLAY_EXCLUDES(mu_);
+
+  QueueLength GetQueue() const S3OVERLAY_EXCLUDES(mu_);
 
   // Runs on the thread, after all that was queued before. Dropped once the writer stops.
   void Post(Command command) S3OVERLAY_EXCLUDES(mu_);
@@ -54,7 +57,7 @@ class CacheWriter {
   // Of the thread.
   CacheStorage& storage_;
 
-  Mutex mu_;
+  mutable Mutex mu_;
   CondVar changed_;
   std::deque<Task> queue_ S3OVERLAY_GUARDED_BY(mu_);
   uint64_t queued_bytes_ S3OVERLAY_GUARDED_BY(mu_) = 0;  // By BytesOf, the block being written included.

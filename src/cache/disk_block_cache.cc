@@ -209,6 +209,10 @@ BlockCacheStats DiskBlockCache::GetStats() const {
           .clean_stop = storage_.was_clean()};
 }
 
+std::vector<QueueLength> DiskBlockCache::GetQueues() const {
+  return {writer_->GetQueue(), waiter_.GetQueue(), checker_.GetQueue()};
+}
+
 void DiskBlockCache::Flush() {
   writer_->RunAndWait([this] { storage_.Flush(); });
   checker_.WaitIdle();

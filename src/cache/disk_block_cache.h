@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cache/block_reader.h"
 #include "cache/cache_storage.h"
@@ -76,6 +77,9 @@ class DiskBlockCache final : public BlockCache {
   void Clear() override;
   Result<CacheVerifyReport> Verify(const CallContext& context) override;
   BlockCacheStats GetStats() const override;
+
+  // What waits for the disk: writes, reads, checks.
+  std::vector<QueueLength> GetQueues() const;
 
   // Returns when all queued writes are on disk, checked where they made an object complete, and committed.
   void Flush();

@@ -158,6 +158,11 @@ std::shared_ptr<const CatalogListing> DiskMetadataStore::RecallListing(std::stri
   return question->answer->names.Build(ToSteady(question->answer->listed_ns));
 }
 
+QueueLength DiskMetadataStore::GetQueue() const {
+  MutexLock lock(queue_mu_);
+  return {.name = "metadata", .unit = "names", .length = queued_entries_, .limit = options_.max_queued_entries};
+}
+
 void DiskMetadataStore::Flush() { pool_.WaitIdle(); }
 
 // The steady clock starts anew with the machine; what is kept is the date.

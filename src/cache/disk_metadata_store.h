@@ -52,6 +52,8 @@ class DiskMetadataStore final : public MetadataStore {
   std::optional<CatalogEntry> RecallEntry(std::string_view scope, std::string_view path) override;
   std::shared_ptr<const CatalogListing> RecallListing(std::string_view scope, std::string_view path) override;
 
+  QueueLength GetQueue() const S3OVERLAY_EXCLUDES(queue_mu_);
+
   // Returns when everything kept so far is in the file.
   void Flush();
 
@@ -87,7 +89,7 @@ class DiskMetadataStore final : public MetadataStore {
   Mutex reader_mu_;
   std::unique_ptr<MetadataDatabase> reader_ S3OVERLAY_GUARDED_BY(reader_mu_);
 
-  Mutex queue_mu_;
+  mutable Mutex queue_mu_;
   std::vector<Change> queue_ S3OVERLAY_GUARDED_BY(queue_mu_);
   size_t queued_entries_ S3OVERLAY_GUARDED_BY(queue_mu_) = 0;
 

@@ -39,6 +39,8 @@ class DiskWaiter {
   // Some task is: the disk is left alone.
   bool is_overdue() const { return overdue_ > 0; }
 
+  QueueLength GetQueue() const { return pool_.GetQueue(); }
+
   void Stop() { pool_.Stop(); }
 
  private:

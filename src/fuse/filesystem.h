@@ -64,6 +64,7 @@ class Filesystem {
   InodeTable& inodes() { return inodes_; }
   const Passthrough& passthrough() const { return passthrough_; }
   uint64_t open_handles() const { return files_.size(); }
+  std::vector<QueueLength> GetQueues() const { return lanes_.GetQueues(); }
 
  private:
   friend struct Callbacks;

@@ -24,6 +24,15 @@ bool Lanes::TrySubmit(int lane, LaneKind kind, ThreadPool::Task task) {
   return pool.TrySubmit(std::move(task));
 }
 
+std::vector<QueueLength> Lanes::GetQueues() const {
+  std::vector<QueueLength> queues;
+  for (const auto& lane : lanes_) {
+    queues.push_back(lane->names.GetQueue());
+    queues.push_back(lane->bytes.GetQueue());
+  }
+  return queues;
+}
+
 void Lanes::Stop() {
   for (const auto& lane : lanes_) {
     lane->names.Stop();

@@ -28,6 +28,8 @@ class Lanes {
   // False when the lane's queue is full or the lanes have stopped; the task is then gone. A lane out of bounds is 0.
   [[nodiscard]] bool TrySubmit(int lane, LaneKind kind, ThreadPool::Task task);
 
+  std::vector<QueueLength> GetQueues() const;
+
   // Drops what waits and returns when what runs has ended.
   void Stop();
 

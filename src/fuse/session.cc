@@ -283,6 +283,8 @@ void FuseSession::InvalidateNotFresh() { impl_->pruner().InvalidateNotFresh(); }
 bool FuseSession::passthrough_on() const { return impl_->filesystem().passthrough().on(); }
 std::string FuseSession::passthrough_reason() const { return impl_->filesystem().passthrough().reason(); }
 
+std::vector<QueueLength> FuseSession::GetQueues() const { return impl_->filesystem().GetQueues(); }
+
 StatusObject FuseSession::GetStatus() const {
   const Passthrough& passthrough = impl_->filesystem().passthrough();
   StatusObject state;

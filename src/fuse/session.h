@@ -17,6 +17,7 @@
 #include "s3overlay/metrics.h"
 #include "s3overlay/result.h"
 #include "s3overlay/status_source.h"
+#include "s3overlay/thread_pool.h"
 
 namespace s3overlay {
 
@@ -78,6 +79,9 @@ class FuseSession final : public StatusSource {
 
   bool passthrough_on() const;
   std::string passthrough_reason() const;  // Why it is off.
+
+  // Calls that wait in the lanes.
+  std::vector<QueueLength> GetQueues() const;
 
   // {libfuse, passthrough {on, reason, stack_depth, stack_reason}, nodes, open_handles}
   StatusObject GetStatus() const override;

@@ -77,6 +77,9 @@ class BlockFetcher {
 
   uint64_t memory_used() const S3OVERLAY_EXCLUDES(mu_);
 
+  // Parts that wait for a thread.
+  std::vector<QueueLength> GetQueues() const { return {demand_pools_.GetQueue(), prefetch_pools_.GetQueue()}; }
+
  private:
   // A block that a reader waits for: already here, or in flight.
   struct Awaited {

@@ -62,6 +62,9 @@ class KeyCatalog final : public ObjectCatalog {
   void Forget(std::string_view path) override;
   std::string Describe(std::string_view path) const override;
 
+  // Second requests of cold lookups that wait for a thread.
+  QueueLength GetQueue() const { return pool_.GetQueue(); }
+
  private:
   using NamesPtr = std::shared_ptr<const DirectoryNames>;
   enum class DirectorySize { kUnknown, kOnePage, kLarge };

@@ -24,6 +24,18 @@ class StorePools {
     return pool != nullptr && pool->TrySubmit(std::move(task));
   }
 
+  // Of all stores together.
+  QueueLength GetQueue() const S3OVERLAY_EXCLUDES(mu_) {
+    QueueLength all{.name = each_.name};
+    MutexLock lock(mu_);
+    for (const auto& [store, pool] : pools_) {
+      const QueueLength one = pool->GetQueue();
+      all.length += one.length;
+      all.limit += one.limit;
+    }
+    return all;
+  }
+
   void Stop() S3OVERLAY_EXCLUDES(mu_) {
     {
       MutexLock lock(mu_);
@@ -43,7 +55,7 @@ class StorePools {
 
   const ThreadPoolOptions each_;
 
-  Mutex mu_;
+  mutable Mutex mu_;
   bool stopped_ S3OVERLAY_GUARDED_BY(mu_) = false;
   std::unordered_map<const ObjectStore*, std::unique_ptr<ThreadPool>> pools_;  // Added to under mu_, until stopped.
 };

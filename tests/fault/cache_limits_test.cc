@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A mount keeps to its limits while several times as much as they allow is read through it: looked at every 50 ms. Also
-// a soak: S3OVERLAY_TEST_SOAK_SECONDS says how long (20).
+// A mount keeps to its limits while several times as much as they allow is read through it: looked at every 50 ms, its
+// queues every 100. Also a soak: S3OVERLAY_TEST_SOAK_SECONDS says how long (20).
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <thread>
 
 #include "fault/reader_load.h"
@@ -35,6 +37,17 @@ std::chrono::seconds SoakTime() {
 
 class CacheLimits : public MountTest {
  protected:
+  // What waits in each queue now.
+  std::map<std::string, uint64_t> QueueLengths() {
+    std::map<std::string, uint64_t> lengths;
+    const auto status = mount().Status();
+    for (const auto& queue : status.at("queues")) {
+      EXPECT_LE(queue.at("length").get<uint64_t>(), queue.at("limit").get<uint64_t>()) << queue.dump();
+      lengths[queue.at("name")] += queue.at("length").get<uint64_t>();
+    }
+    return lengths;
+  }
+
   void SetUp() override {
     MountTest::SetUp();
     if (IsSkipped()) return;
@@ -56,7 +69,9 @@ TEST_F(CacheLimits, HoldUnderLoadAndDoNotCreep) {
   UsageSampler sampler(mount().pid(), sandbox().cache());
   ReaderLoad load(files_, 6);
   const auto end = std::chrono::steady_clock::now() + SoakTime();
+  std::map<std::string, uint64_t> longest;
   while (std::chrono::steady_clock::now() < end && !HasFailure()) {
+    for (const auto& [name, length] : QueueLengths()) longest[name] = std::max(longest[name], length);
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   load.Stop();
@@ -71,6 +86,12 @@ TEST_F(CacheLimits, HoldUnderLoadAndDoNotCreep) {
             << peak.rss / kMiB << " (middle " << middle.rss / kMiB << ", last " << last.rss / kMiB << "), threads "
             << peak.threads << ", descriptors " << peak.descriptors << " (middle " << middle.descriptors << ", last "
             << last.descriptors << ")\n";
+  for (const auto& [name, length] : longest) std::cout << "queue " << name << ": " << length << " at most\n";
+  EXPECT_GT(longest["cache-writer"], 0U) << "and the queues are looked at";
+  EXPECT_TRUE(Eventually([&] {
+    const auto lengths = QueueLengths();
+    return std::ranges::all_of(lengths, [](const auto& queue) { return queue.second == 0; });
+  }));
   EXPECT_LE(peak.cache_bytes, kCacheSize + kInFlight);
   EXPECT_GT(peak.cache_bytes, kCacheSize / 2) << "and the cache is used";
   EXPECT_LE(peak.threads, 100U);

@@ -161,7 +161,7 @@ TEST_F(Query, StatusShowsTheMount) {
   ASSERT_TRUE(Holds(At("a"), "in S3"));
   const auto status = mount().Status();
   for (const char* const field : {"schema", "version", "pid", "mountpoint", "uptime_s", "ready", "fuse", "layers",
-                                  "endpoints", "cache", "memory", "reads", "requests", "metrics"}) {
+                                  "endpoints", "cache", "memory", "queues", "reads", "requests", "metrics"}) {
     EXPECT_TRUE(status.contains(field)) << field << " lacks in " << status.dump();
   }
   for (const char* const field : {"/fuse/libfuse", "/fuse/passthrough/on", "/fuse/passthrough/reason", "/memory/limit",

@@ -38,7 +38,12 @@ TEST(ThreadPool, RefusesWhatDoesNotFitItsQueue) {
   running.wait();
   EXPECT_TRUE(pool.TrySubmit([] {}));
   EXPECT_FALSE(pool.TrySubmit([] {}));
+  EXPECT_EQ(pool.GetQueue().length, 1U);  // Without the one that runs.
+  EXPECT_EQ(pool.GetQueue().limit, 1U);
+  EXPECT_EQ(pool.GetQueue().name, "t");
   release.count_down();
+  pool.WaitIdle();
+  EXPECT_EQ(pool.GetQueue().length, 0U);
 }
 
 TEST(ThreadPool, StopDropsWhatWaitsAndTakesNoMore) {

@@ -39,6 +39,12 @@ TEST(Lanes, AFullQueueRefusesAndAnUnknownLaneIsTheFirst) {
   started.get_future().wait();
   EXPECT_TRUE(lanes.TrySubmit(0, LaneKind::kBytes, [] {}));
   EXPECT_FALSE(lanes.TrySubmit(-1, LaneKind::kBytes, [] {}));
+  const std::vector<QueueLength> queues = lanes.GetQueues();
+  ASSERT_EQ(queues.size(), 2U);
+  EXPECT_EQ(queues[0].name, "names-0");
+  EXPECT_EQ(queues[0].length, 0U);
+  EXPECT_EQ(queues[1].name, "bytes-0");
+  EXPECT_EQ(queues[1].length, 1U);
   gate.set_value();
   lanes.Stop();
   EXPECT_FALSE(lanes.TrySubmit(0, LaneKind::kNames, [] {}));

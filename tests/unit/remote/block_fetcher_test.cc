@@ -129,6 +129,24 @@ TEST_F(BlockFetcherTest, ReadsThatHangOnOneStoreHoldUpNoneOnAnother) {
   hung.join();
 }
 
+// Each GET under way is a connection to the store.
+TEST_F(BlockFetcherTest, ManyReadersMakeNoMoreGetsAtATimeThanThereAreThreads) {
+  options_.demand_threads = 5;
+  options_.max_part = kBlock;
+  Start();
+  store_.CloseGate(Call::kGet);
+  std::vector<std::jthread> readers;
+  for (uint64_t i = 0; i < 64; ++i) {
+    readers.emplace_back([this, i] { EXPECT_EQ(ReadBlock(i), "ok"); });
+  }
+  EXPECT_TRUE(Eventually([&] { return fetcher_->GetQueues().front().length == 64 - 5; }));
+  EXPECT_EQ(store_.gets(), 5);
+  store_.OpenGate(Call::kGet);
+  readers.clear();
+  EXPECT_EQ(store_.gets(), 64);
+  EXPECT_EQ(fetcher_->GetQueues().front().length, 0U);
+}
+
 TEST_F(BlockFetcherTest, BlockFarAheadInAPartHasItsOwnGet) {
   options_.own_get_distance = 4 * kBlock;
   Start();
