@@ -196,6 +196,36 @@ TEST_F(Query, StatusHasEveryMetricByItsName) {
   EXPECT_EQ(metrics.at("s3_get_requests"), proxy().Count("GET"));
 }
 
+TEST_F(Query, StatusTellsWhatWasReadBySourceAndState) {
+  Put("a", "in S3");
+  WriteLocal("b", "in local");
+  MountBoth({"--no-passthrough"});
+  ASSERT_TRUE(Holds(At("a"), "in S3"));
+  ASSERT_TRUE(Holds(At("b"), "in local"));
+  const nlohmann::json none = {{"fresh", 0}, {"fallback", 0}, {"degraded", 0}, {"stale", 0}};
+  nlohmann::json s3 = none;
+  nlohmann::json local = none;
+  s3["fresh"] = 5;
+  local["fallback"] = 8;
+  const auto reads = mount().Status().at("reads");
+  EXPECT_EQ(reads.at("s3_bytes"), s3);
+  EXPECT_EQ(reads.at("local_bytes"), local);
+}
+
+// The kernel keeps the pages of a version from one open to the next.
+TEST_F(Query, WhatWasReadOfAVersionIsNotReadAgain) {
+  const std::string content = Pattern(3 * kMiB);
+  Put("a", content);
+  MountStore({"--no-passthrough"});
+  ASSERT_TRUE(SameBytes(ReadWhole(At("a")), content));
+  const auto before = mount().Status().at("reads");
+  EXPECT_GE(before.at("s3_bytes").at("fresh"), content.size());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(SameBytes(ReadWhole(At("a")), content));
+  const auto after = mount().Status().at("reads");
+  EXPECT_EQ(after.at("opens").at("fresh"), before.at("opens").at("fresh").get<int>() + 3);
+  EXPECT_EQ(after.at("s3_bytes"), before.at("s3_bytes"));
+}
+
 TEST_F(Query, CacheStatsVerifyAndClearWhileMountedAndAfterwards) {
   const std::string object = Pattern(3 * kMiB);
   Put("a", object);

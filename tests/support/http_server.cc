@@ -144,6 +144,7 @@ void HttpServer::Accept() {
     UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!fd.is_open()) return;
     ++connections_;
+    ++served_;
     const int number = fd.get();
     MutexLock lock(mu_);
     open_.push_back({std::move(fd), std::thread([this, number] { Serve(number); })});
@@ -158,6 +159,7 @@ void HttpServer::Serve(int fd) {
     handler_(request, connection);
   }
   ::shutdown(fd, SHUT_RDWR);
+  --served_;
 }
 
 RefusedPort::RefusedPort() : fd_(Bind({}, port_)) {}

@@ -79,6 +79,7 @@ class HttpServer {
   uint16_t port() const { return port_; }
 
   int connections() const { return connections_; }  // Accepted so far.
+  int open_connections() const { return served_; }  // Of those, that neither side has closed.
   int requests() const { return requests_; }        // Read so far.
 
  private:
@@ -94,6 +95,7 @@ class HttpServer {
   UniqueFd listener_;
 
   std::atomic<int> connections_{0};
+  std::atomic<int> served_{0};
   std::atomic<int> requests_{0};
   std::thread acceptor_;
 

@@ -294,5 +294,37 @@ TEST_F(CurlTransportTest, ManyThreadsShareOneTransport) {
   EXPECT_LE(server.connections(), 8);
 }
 
+TEST(CurlTransport, KeepsNoMoreConnectionsOpenThanItsLimitAndUsesThemAgain) {
+  constexpr int kCalls = 64;
+  constexpr int kLimit = 8;
+  const SystemClock clock;
+  CurlTransport transport({.ca_bundle = "", .max_idle_connections = kLimit}, clock);
+  std::latch all(kCalls);
+  HttpServer server([&](const ServedRequest& request, ServedConnection& connection) {
+    if (request.target == "/together") all.arrive_and_wait();  // Answers none before the last one has come.
+    connection.Reply(200, {}, std::string(10'000, 'b'));
+  });
+  const auto get = [&](const std::string& target) {
+    const HttpRequest request{
+        .method = "GET", .url = server.url() + target, .headers = {}, .body = "", .bypass_proxy = true};
+    EXPECT_TRUE(transport.Send(request, {}, {}));
+  };
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < kCalls; ++i) threads.emplace_back(get, "/together");
+  threads.clear();
+  EXPECT_EQ(server.connections(), kCalls) << "one for each call under way, and no more";
+  for (int i = 0; i < 4000 && server.open_connections() != kLimit; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(server.open_connections(), kLimit);
+  for (int t = 0; t < kLimit; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 20; ++i) get("/later");
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(server.connections(), kCalls) << "the later calls found one open";
+}
+
 }  // namespace
 }  // namespace s3overlay
