@@ -17,6 +17,8 @@ namespace {
 // Smaller objects stay with the daemon: a node that changes when its object becomes complete costs more than it gains.
 constexpr uint64_t kSmallestPassthroughObject = 1 << 20;
 
+// Reads ahead, and all reads while ASYNC_READ is on, that the kernel has under way at a time: 4 hung ones delayed all
+// others by 11 s with a limit of 4.
 constexpr unsigned kMaxBackground = 1024;
 
 constexpr size_t kLongestName = 255;
@@ -37,23 +39,23 @@ Filesystem::Filesystem(const FilesystemOptions& options, FileSource& source, con
 
 void Filesystem::Negotiate(fuse_conn_info* connection) {
   const auto want = [&](unsigned flag) { connection->want |= connection->capable & flag; };
-  want(FUSE_CAP_ASYNC_READ);  // Readahead sends several reads side by side.
-  want(FUSE_CAP_PARALLEL_DIROPS);
+  want(FUSE_CAP_ASYNC_READ);       // Readahead sends several reads side by side.
+  want(FUSE_CAP_PARALLEL_DIROPS);  // A lookup that waits for its store holds up none in the same directory.
   // Always with attributes: its AUTO mode made `find` over 100,000 names seven times slower.
   want(FUSE_CAP_READDIRPLUS);
   connection->want &= ~static_cast<unsigned>(FUSE_CAP_READDIRPLUS_AUTO);
 #ifdef FUSE_CAP_NO_EXPORT_SUPPORT
-  want(FUSE_CAP_NO_EXPORT_SUPPORT);  // Node ids do not outlive the mount.
+  want(FUSE_CAP_NO_EXPORT_SUPPORT);  // Node ids do not outlive the mount: an NFS handle made of one would lie.
 #endif
   // Pages of a live file follow its times and size; those of a version never change.
   want(FUSE_CAP_AUTO_INVAL_DATA);
 #ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
   want(FUSE_CAP_DIRECT_IO_ALLOW_MMAP);  // Else a shared mapping of such a handle is ENODEV.
 #endif
-  connection->max_read = kMaxRead;  // As the mount option says, or libfuse ends the session.
-  connection->max_readahead = kMaxRead;
-  connection->max_background = kMaxBackground;  // 4 hung reads delayed all others by 11 s with a limit of 4.
-  connection->congestion_threshold = kMaxBackground;
+  connection->max_read = kMaxRead;       // As the mount option says, or libfuse ends the session.
+  connection->max_readahead = kMaxRead;  // The bound; how much it is, the session sets in /sys/class/bdi.
+  connection->max_background = kMaxBackground;
+  connection->congestion_threshold = kMaxBackground;  // Below the limit the kernel would stop reading ahead already.
   passthrough_.Negotiate(connection);
 }
 

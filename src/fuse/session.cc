@@ -26,8 +26,13 @@
 namespace s3overlay {
 namespace {
 
+// They answer from memory or hand on, and never wait for the network: more would only take turns. Fewer would let a few
+// local disks that are slow hold up the rest.
 constexpr unsigned kLoopThreads = 10;
-constexpr int kReadaheadKiB = 1024;
+
+// What the kernel reads ahead of a file that is read through the daemon: as much as one request can carry. Less costs a
+// round trip to the daemon more often; more, a random touch of a mapping so many more bytes.
+constexpr int kReadaheadKiB = kMaxRead / 1024;
 
 void LogOfLibfuse(fuse_log_level level, const char* format, va_list arguments) {
   const int errno_of_caller = errno;
@@ -57,9 +62,12 @@ std::string EscapeCommas(const std::string& value) {
 
 std::string MountOptions(const FuseOptions& options) {
   std::vector<std::string> all = options.mount_options;
-  // Ours come last, which makes them count.
+  // Ours come last, which makes them count. ro: the kernel itself refuses what would change anything.
+  // default_permissions: it checks modes too, and asks nobody for them. max_read: as Negotiate says it, or libfuse ends
+  // the session.
   all.insert(all.end(), {"ro", "default_permissions", "subtype=s3overlay",
                          "fsname=" + EscapeCommas(options.source_name), fmt::format("max_read={}", kMaxRead)});
+  // As fusermount3 does it for users: no bucket makes a program run as root, and no device of a layer is one here.
   if (::geteuid() == 0) all.insert(all.end(), {"nosuid", "nodev"});
   if (options.allow_other) all.push_back("allow_other");
   return fmt::format("{}", fmt::join(all, ","));
@@ -189,9 +197,9 @@ Result<void> FuseSession::Impl::Run() {
     running_ = true;
   }
   fuse_loop_config* const config = fuse_loop_cfg_create();
-  fuse_loop_cfg_set_clone_fd(config, 1);
+  fuse_loop_cfg_set_clone_fd(config, 1);  // A descriptor a thread, and with it a list of its own of what it has taken.
   fuse_loop_cfg_set_max_threads(config, kLoopThreads);
-  fuse_loop_cfg_set_idle_threads(config, kLoopThreads);
+  fuse_loop_cfg_set_idle_threads(config, kLoopThreads);  // None is ended to be started again at the next burst.
   // Where Stop came first, the session has ended already and this returns at once.
   const int result = fuse_session_loop_mt(session_, config);
   fuse_loop_cfg_destroy(config);
