@@ -35,6 +35,8 @@ class CacheWeather {
   // One random fault of the disk, where it is the one that can fail; until Heal().
   void BreakDisk();
   void HealDisk();
+  // Calls so far that the disk failed.
+  uint64_t disk_faults() const { return disk_.faults(); }
 
  private:
   uint64_t Below(uint64_t limit) { return random_() % limit; }

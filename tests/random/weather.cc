@@ -58,6 +58,15 @@ void CutDocument(HttpMessage& answer) {
   if (answer.body.starts_with("<?xml")) answer.body.resize(answer.body.size() / 2);
 }
 
+// Where redirects lead: all is well there, and nothing exists.
+HttpMessage EmptyStore() {
+  return {.start_line = "HTTP/1.1 200 OK",
+          .headers = {{"Content-Type", "application/xml"}},
+          .body =
+              "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult><IsTruncated>false</IsTruncated>"
+              "</ListBucketResult>"};
+}
+
 }  // namespace
 
 Weather::Weather(FaultProxy& proxy, Findings& findings, std::mt19937_64& random)
@@ -80,9 +89,8 @@ void Weather::TakeStoreAway() {
   proxy_.SetStore(ways.at(way));
 }
 
-// Who follows a redirect is told there that nothing exists.
 void Weather::AddRules() {
-  proxy_.AddRule({.target_part = kElsewhere, .fault = {.answer = S3ErrorAnswer("404 Not Found", "NoSuchKey")}});
+  proxy_.AddRule({.target_part = kElsewhere, .fault = {.answer = EmptyStore()}});
   for (uint64_t rules = 1 + Below(4); rules > 0; --rules) proxy_.AddRule(RandomRule());
 }
 
@@ -131,7 +139,7 @@ Fault Weather::RandomFault() {
        {"307 Temporary Redirect", "TemporaryRedirect"}}};
   Fault fault;
   const uint64_t dice = Below(10);
-  if (dice < 5) {
+  if (dice < 4) {
     const NamedRewrite& rewrite = kRewrites.at(Below(kRewrites.size()));
     findings_.NoteAll("weather", rewrite.name);
     fault.rewrite = rewrite.rewrite;
