@@ -191,7 +191,7 @@ TEST_F(Query, StatusHasEveryMetricByItsName) {
     ASSERT_TRUE(metrics.contains(name)) << name;
     EXPECT_TRUE(metrics.at(name).is_number_unsigned()) << name;
   }
-  EXPECT_EQ(metrics.at("read_s3"), 5);
+  EXPECT_EQ(metrics.at("read_s3_fresh"), 5);
   EXPECT_EQ(metrics.at("opens_fresh"), 1);
   EXPECT_EQ(metrics.at("s3_get_requests"), proxy().Count("GET"));
 }

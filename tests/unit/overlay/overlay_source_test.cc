@@ -151,7 +151,7 @@ TEST(Overlay, WhatWasLastKnownIsShownAndNotOpened) {
     EXPECT_THAT(entry->reason, HasSubstr("layer0 cannot answer (timed out"));
   }
   EXPECT_EQ(overlay.Read("known"), "timed out");
-  EXPECT_EQ(overlay.Read("differs"), "unavailable");
+  EXPECT_EQ(overlay.Read("differs"), "timed out");
   EXPECT_EQ(overlay.Lookup("never-seen").error().code, ErrorCode::kTimedOut);
   overlay[0].Heal();
   EXPECT_EQ(overlay.Read("known"), "in S3");
