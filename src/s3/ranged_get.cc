@@ -13,6 +13,12 @@ namespace {
 
 std::string RangeText(const ByteRange& range) { return fmt::format("bytes={}-{}", range.offset, range.end() - 1); }
 
+// A deleted object is a denied one where its bucket may not be listed.
+bool IsNotToBeHad(const std::optional<Failure>& failure) {
+  return failure && failure->remedy == Remedy::kNone &&
+         (failure->error.code == ErrorCode::kVersionGone || failure->error.code == ErrorCode::kDenied);
+}
+
 }  // namespace
 
 RangedGet::RangedGet(const ObjectId& object, ByteRange range, const ByteSink& sink, VersionMemory& versions,
@@ -27,10 +33,14 @@ RangedGet::RangedGet(const ObjectId& object, ByteRange range, const ByteSink& si
 }
 
 std::optional<Failure> RangedGet::Try(SignedSender& sender, int attempt, const CallContext& context) {
+  const bool by_id = !version_id_.empty();
   std::optional<Failure> failure = Ask(sender, attempt, context);
-  if (!failure || failure->error.code != ErrorCode::kVersionGone || !version_id_.empty()) return failure;
-  version_id_ = KnownVersionId();
-  return version_id_.empty() ? failure : Ask(sender, attempt, context);
+  if (!IsNotToBeHad(failure)) return failure;
+  version_id_ = by_id ? std::string() : KnownVersionId();
+  if (!by_id && version_id_.empty()) return failure;
+  std::optional<Failure> other = Ask(sender, attempt, context);
+  // Why, is said of the current object: who may read that need not be allowed to read what was.
+  return !by_id && IsNotToBeHad(other) ? failure : other;
 }
 
 std::string RangedGet::KnownVersionId() const {
@@ -57,8 +67,7 @@ StoreRequest RangedGet::MakeRequest() const {
 Result<void> RangedGet::TakeHeaders(const HttpResponse& response) {
   overlong_ = false;
   S3OVERLAY_RETURN_IF_ERROR(CheckRangeAnswer(response, object_, missing_));
-  versions_.Record(object_, VersionIdOf(response));
-  if (!version_id_.empty()) versions_.MarkSuperseded(object_);
+  versions_.Record(object_, {.id = VersionIdOf(response), .superseded = !version_id_.empty()});
   was_answered_ = true;
   return {};
 }
@@ -93,8 +102,6 @@ std::optional<Failure> RangedGet::Judge(std::optional<Failure> failure) {
     was_answered_ = true;
     failure->error.code = ErrorCode::kVersionGone;
   }
-  // Who may read what is current need not be allowed to read what was.
-  if (failure->error.code == ErrorCode::kDenied && !version_id_.empty()) failure->error.code = ErrorCode::kVersionGone;
   return failure;
 }
 

@@ -25,8 +25,8 @@ class RangedGet {
  public:
   RangedGet(const ObjectId& object, ByteRange range, const ByteSink& sink, VersionMemory& versions, Metrics& metrics);
 
-  // One attempt at what is still missing, from the first byte that was not delivered on. A version that is no longer
-  // the current one is asked for by its id, where one is known.
+  // One attempt at what is still missing, from the first byte that was not delivered on: as the current object, and by
+  // its id where one is known; or the other way round where it was not the current one any more.
   std::optional<Failure> Try(SignedSender& sender, int attempt, const CallContext& context);
 
   // True once the store answered as a bucket does: with a part of an object, or that the key is missing.

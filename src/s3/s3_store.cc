@@ -20,7 +20,7 @@ namespace {
 
 // 1,000 keys of 1,024 bytes, three characters a byte, are 3 MiB.
 constexpr size_t kListLimit = 16 * 1024 * 1024;
-constexpr size_t kVersionsKept = 4096;  // Of objects read, where the store has versions: a megabyte or so.
+constexpr size_t kVersionsKept = 4096;  // Of objects read, where the store has versions: some megabytes at most.
 
 std::string UrlOf(const std::string& endpoint) {
   const Result<std::string> normalized = NormalizeEndpoint(endpoint);

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+#include <utility>
+
 namespace s3overlay::s3 {
 namespace {
 
@@ -14,30 +17,26 @@ std::string NameOf(const ObjectId& object) {
 
 }  // namespace
 
-void VersionMemory::Record(const ObjectId& object, const std::string& version_id) {
-  if (!HasStrongEtag(object) || version_id.empty()) return;
+void VersionMemory::Record(const ObjectId& object, KeptVersion version) {
+  if (!HasStrongEtag(object) || version.id.empty()) return;
   std::string name = NameOf(object);
   MutexLock lock(mu_);
   if (const auto known = by_name_.find(name); known != by_name_.end()) {
+    known->second->version = std::move(version);
     entries_.splice(entries_.end(), entries_, known->second);
     return;
   }
-  entries_.push_back({.name = name, .version = {.id = version_id}});
-  by_name_.emplace(std::move(name), std::prev(entries_.end()));
+  entries_.push_back({.name = std::move(name), .version = std::move(version)});
+  by_name_.emplace(entries_.back().name, std::prev(entries_.end()));
   if (entries_.size() <= limit_) return;
   by_name_.erase(entries_.front().name);
   entries_.pop_front();
 }
 
-void VersionMemory::MarkSuperseded(const ObjectId& object) {
-  MutexLock lock(mu_);
-  if (const auto known = by_name_.find(NameOf(object)); known != by_name_.end())
-    known->second->version.superseded = true;
-}
-
 std::optional<KeptVersion> VersionMemory::Find(const ObjectId& object) const {
+  const std::string name = NameOf(object);
   MutexLock lock(mu_);
-  const auto known = by_name_.find(NameOf(object));
+  const auto known = by_name_.find(name);
   if (known == by_name_.end()) return std::nullopt;
   return known->second->version;
 }

@@ -14,6 +14,7 @@
 #include <list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "s3overlay/mutex.h"
@@ -23,7 +24,7 @@ namespace s3overlay::s3 {
 
 struct KeptVersion {
   std::string id;
-  bool superseded = false;  // It is known not to be the current one any more.
+  bool superseded = false;  // It is not the current one, as far as is known.
 };
 
 // Thread-safe. Holds the last `limit` versions of which it was told; of a store without versions, none.
@@ -31,8 +32,8 @@ class VersionMemory {
  public:
   explicit VersionMemory(size_t limit) : limit_(limit) {}
 
-  void Record(const ObjectId& object, const std::string& version_id) S3OVERLAY_EXCLUDES(mu_);
-  void MarkSuperseded(const ObjectId& object) S3OVERLAY_EXCLUDES(mu_);
+  // What the last answer said: the same bytes may have been put again, under another id.
+  void Record(const ObjectId& object, KeptVersion version) S3OVERLAY_EXCLUDES(mu_);
   std::optional<KeptVersion> Find(const ObjectId& object) const S3OVERLAY_EXCLUDES(mu_);
 
  private:
@@ -46,7 +47,7 @@ class VersionMemory {
 
   mutable Mutex mu_;
   Entries entries_ S3OVERLAY_GUARDED_BY(mu_);  // Recorded longest ago first.
-  std::unordered_map<std::string, Entries::iterator> by_name_ S3OVERLAY_GUARDED_BY(mu_);
+  std::unordered_map<std::string_view, Entries::iterator> by_name_ S3OVERLAY_GUARDED_BY(mu_);  // Of their names.
 };
 
 }  // namespace s3overlay::s3

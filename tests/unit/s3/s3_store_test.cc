@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <deque>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -160,7 +161,7 @@ TEST_F(S3StoreGet, AVersionThatWasOverwrittenIsReadByTheIdThatTheStoreGaveIt) {
   transport_.Then(With(Part(0, {"ab"}, 2), "x-amz-version-id", "v/1"));
   ASSERT_TRUE(Get({0, 2}));
   transport_.Then(Refusal(412, "PreconditionFailed"));
-  transport_.Then(Part(2, {"cdef"}, 4));
+  transport_.Then(With(Part(2, {"cdef"}, 4), "x-amz-version-id", "v/1"));
   ASSERT_TRUE(Get({2, 4}));
   EXPECT_EQ(received_, "cdef");
   EXPECT_EQ(transport_.requests().at(1).url, "http://127.0.0.1:9000/b/k");
@@ -182,11 +183,35 @@ TEST_F(S3StoreGet, AVersionThatWasDeletedIsReadByTheIdOfItsHead) {
 
 TEST_F(S3StoreGet, AnOlderVersionThatIsGoneOrNotToBeReadIsGone) {
   object_.version_id = "v1";
-  for (const auto& [status, code] :
-       std::vector<std::pair<int, std::string>>{{403, "AccessDenied"}, {404, "NoSuchVersion"}}) {
+  for (const auto& [status, code] : std::map<int, std::string>{{403, "AccessDenied"}, {404, "NoSuchVersion"}}) {
     transport_.Then(Refusal(412, "PreconditionFailed"));
     EXPECT_EQ(GetError(Refusal(status, code)), ErrorCode::kVersionGone) << code;
   }
+}
+
+// It is a 403 of the current object where the bucket may not be listed.
+TEST_F(S3StoreGet, ADeletedVersionIsReadByItsIdAlsoWhereNothingMayBeListed) {
+  object_.version_id = "v1";
+  transport_.Then(Refusal(403, "AccessDenied"));
+  transport_.Then(With(Part(2, {"cdef"}, 4), "x-amz-version-id", "v1"));
+  EXPECT_TRUE(Get({2, 4}));
+  transport_.Then(Refusal(403, "AccessDenied"));  // By the id that was good.
+  EXPECT_EQ(GetError(Refusal(403, "AccessDenied")), ErrorCode::kDenied) << "nothing is to be read any more";
+}
+
+// As when somebody copies the old version back, and the old one goes in time.
+TEST_F(S3StoreGet, BytesThatWerePutAgainAreReadAsTheCurrentObject) {
+  object_.version_id = "v1";
+  transport_.Then(Refusal(412, "PreconditionFailed"));
+  transport_.Then(With(Part(0, {"ab"}, 2), "x-amz-version-id", "v1"));
+  ASSERT_TRUE(Get({0, 2}));
+  transport_.Then(Refusal(404, "NoSuchVersion"));
+  transport_.Then(With(Part(2, {"cdef"}, 4), "x-amz-version-id", "v3"));
+  ASSERT_TRUE(Get({2, 4}));
+  EXPECT_EQ(transport_.requests().at(3).url, "http://127.0.0.1:9000/b/k");
+  transport_.Then(Part(6, {"gh"}, 2));
+  ASSERT_TRUE(Get({6, 2}));
+  EXPECT_EQ(transport_.requests().at(4).url, "http://127.0.0.1:9000/b/k") << "and from then on at once";
 }
 
 TEST_F(S3StoreGet, WhatComesByAnIdIsHeldToThePinnedVersionToo) {
