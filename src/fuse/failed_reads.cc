@@ -15,8 +15,9 @@ constexpr size_t kMostKept = 64;  // Readahead has some side by side.
 
 void FailedReads::Note(const ByteRange& range, const Error& error, TimePoint now) {
   MutexLock lock(mu_);
+  std::erase_if(failures_, [&](const Failure& failure) { return now - failure.at >= kMoment; });
+  if (failures_.size() == kMostKept) failures_.erase(failures_.begin());
   failures_.push_back({range, error, now});
-  while (failures_.size() > kMostKept || now - failures_.front().at >= kMoment) failures_.pop_front();
 }
 
 std::optional<Error> FailedReads::Find(const ByteRange& range, TimePoint now) const {

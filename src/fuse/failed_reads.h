@@ -4,8 +4,8 @@
 // for one of a mapping, before a program hears of it; each time would be another time-out.
 #pragma once
 
-#include <deque>
 #include <optional>
+#include <vector>
 
 #include "s3overlay/byte_range.h"
 #include "s3overlay/clock.h"
@@ -30,7 +30,7 @@ class FailedReads {
   };
 
   mutable Mutex mu_;
-  std::deque<Failure> failures_ S3OVERLAY_GUARDED_BY(mu_);  // The newest last, and few.
+  std::vector<Failure> failures_ S3OVERLAY_GUARDED_BY(mu_);  // The newest last, and few.
 };
 
 }  // namespace s3overlay

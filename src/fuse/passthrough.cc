@@ -111,7 +111,7 @@ bool Passthrough::Register(const Request& request, std::shared_ptr<BackingFile> 
   return true;
 }
 
-// What would meet the next open as well is said and tried once: it goes through the daemon.
+// What would meet the next open as well is said once and not tried again. The open goes through the daemon.
 void Passthrough::NoteRefusal(int sys_errno, dev_t device) {
   if (sys_errno == EPERM) {
     on_ = false;

@@ -32,7 +32,7 @@ struct PassthroughOptions {
   // that lie on overlayfs themselves.
   int stack_depth = 0;
   // Nodes with a backing file at a time. Each pins a descriptor, here and in the kernel, for as long as a handle is
-  // open: what is opened beyond that is read through the daemon, and needs none.
+  // open: what is opened beyond that is read through the daemon.
   size_t max_backing_files = 512;
 };
 
