@@ -119,7 +119,7 @@ std::vector<BlockFetcher::Near> BlockFetcher::TakeWhatIsNear(const PinnedObjectP
     piece.bytes = {bytes, buffer};
     from_cache += bytes.size();
   }
-  metrics_.Add(Metric::kReadCache, from_cache);
+  if (from_cache > 0) metrics_.Add(Metric::kReadCache, from_cache);
   return near;
 }
 
@@ -167,18 +167,23 @@ BlockFetcher::Awaited BlockFetcher::JoinOne(const BlockKey& key) {
   BlockMemory::Taken taken = memory_.Take(key);
   if (taken.was_unread) metrics_.Add(Metric::kPrefetchUsed, taken.block.size());
   if (taken.block) return {.index = key.index, .block = std::move(taken.block), .flight = nullptr};
-  const auto found = flights_.find(key);
-  if (found == flights_.end()) return {.index = key.index, .block = {}, .flight = nullptr};
-  BlockFlight& flight = *found->second;
-  Part& part = *flight.part;
+  FlightPtr flight = FlightOf(key);
+  if (!flight) return {.index = key.index, .block = {}, .flight = nullptr};
+  Part& part = *flight->part;
   const uint64_t front = std::max(part.front.load(), part.blocks.first * block_size_);
   const uint64_t start = key.index * block_size_;
   if (start > front && start - front > options_.own_get_distance)
     return {.index = key.index, .block = {}, .flight = nullptr};
-  if (part.is_prefetch() && !flight.wanted) metrics_.Add(Metric::kPrefetchUsed, BytesOf(*key.object, key.index).size);
-  flight.wanted = true;
+  if (part.is_prefetch() && !flight->wanted) metrics_.Add(Metric::kPrefetchUsed, BytesOf(*key.object, key.index).size);
+  flight->wanted = true;
   part.wanted = true;
-  return {.index = key.index, .block = {}, .flight = found->second};
+  return {.index = key.index, .block = {}, .flight = std::move(flight)};
+}
+
+// Null where nobody fetches the block, or whoever does has been called off and will hear of it in a moment.
+FlightPtr BlockFetcher::FlightOf(const BlockKey& key) const {
+  const auto found = flights_.find(key);
+  return found == flights_.end() || found->second->part->cancelled ? nullptr : found->second;
 }
 
 // One part for each run of neighbours that nobody fetches (near enough).
@@ -215,7 +220,7 @@ void BlockFetcher::MakeParts(const Wish& wish, std::vector<Awaited>& awaited, st
 uint64_t BlockFetcher::EndOfRun(const PinnedObjectPtr& object, uint64_t last, uint64_t limit) const {
   for (; last < limit; ++last) {
     const BlockKey key{object, last};
-    if (memory_.Contains(key) || flights_.contains(key)) break;
+    if (memory_.Contains(key) || FlightOf(key)) break;
     if (cache_ != nullptr && cache_->Contains(object->cache_id, last)) break;
   }
   return last;

@@ -107,6 +107,7 @@ class BlockFetcher {
   void TakeFromMemory(const PinnedObjectPtr& object, ByteRange range, std::vector<Near>& near) S3OVERLAY_EXCLUDES(mu_);
   std::vector<Awaited> Join(const Wish& wish) S3OVERLAY_EXCLUDES(mu_);
   Awaited JoinOne(const BlockKey& key) S3OVERLAY_REQUIRES(mu_);
+  FlightPtr FlightOf(const BlockKey& key) const S3OVERLAY_REQUIRES(mu_);
   void MakeParts(const Wish& wish, std::vector<Awaited>& awaited, std::deque<PartPtr>& parts) S3OVERLAY_REQUIRES(mu_);
   uint64_t EndOfRun(const PinnedObjectPtr& object, uint64_t last, uint64_t limit) const S3OVERLAY_REQUIRES(mu_);
   Result<SharedBytes> Await(const PinnedObjectPtr& object, Awaited awaited, const CallContext& context)

@@ -91,11 +91,11 @@ bool BlockFetcher::Admit(const PartPtr& part) {
   MutexLock lock(mu_);
   std::erase_if(missing, [&](uint64_t index) S3OVERLAY_REQUIRES(mu_) {
     const BlockKey key = part->KeyOf(index);
-    return memory_.Contains(key) || flights_.contains(key);
+    return memory_.Contains(key) || FlightOf(key);
   });
   uint64_t bytes = 0;
   for (const uint64_t index : missing) bytes += BytesOf(*part->object, index).size;
-  if (missing.empty() || stopping_) return false;
+  if (missing.empty() || stopping_ || part->is_abandoned()) return false;
   memory_.Release(part->reserved - bytes, true);
   part->reserved = bytes;
   for (const uint64_t index : missing) Enter(part, index);

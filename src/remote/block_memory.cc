@@ -50,7 +50,7 @@ BlockMemory::Taken BlockMemory::Take(const BlockKey& key) {
   if (found == by_key_.end()) return {};
   Node& node = *found->second;
   const Taken taken{.block = node.block, .was_unread = std::exchange(node.is_unread, false)};
-  MarkRead(found->second);
+  MarkRead(found->second, read_.begin());
   TrimRead();
   return taken;
 }
@@ -58,19 +58,19 @@ BlockMemory::Taken BlockMemory::Take(const BlockKey& key) {
 void BlockMemory::Disown(const void* owner) {
   for (auto node = unread_.begin(); node != unread_.end();) {
     const auto next = std::next(node);
-    if (node->unread_of == owner) MarkRead(node);
+    if (node->unread_of == owner) MarkRead(node, read_.end());
     node = next;
   }
   TrimRead();
 }
 
-// The last used from here on.
-void BlockMemory::MarkRead(Nodes::iterator node) {
+// Among what was read: at its begin the last to go, at its end the first.
+void BlockMemory::MarkRead(Nodes::iterator node, Nodes::iterator before) {
   CountOf(*node) -= CostOf(*node);
   Nodes& from = ListOf(*node);
   node->unread_of = nullptr;
   CountOf(*node) += CostOf(*node);
-  read_.splice(read_.begin(), from, node);
+  read_.splice(before, from, node);
 }
 
 void BlockMemory::TrimRead() {

@@ -72,7 +72,7 @@ class BlockMemory {
 
   bool HasRoom(uint64_t bytes) const { return used() + bytes <= limit_; }
   void DropOldest(Nodes& nodes);
-  void MarkRead(Nodes::iterator node);
+  void MarkRead(Nodes::iterator node, Nodes::iterator before);
   void TrimRead();
   void TrimAll();
   Nodes& ListOf(const Node& node) { return node.unread_of != nullptr ? unread_ : read_; }

@@ -42,9 +42,12 @@ Result<ListPage> ListingWalk::NextPage(ObjectStore& store, const CallContext& co
   CallContext limited = context;
   limited.deadline = context.deadline.Min(Deadline::After(clock_, *page_timeout_));
   auto page = store.List(request_, limited);
-  const bool ours = !page && page.error().code == ErrorCode::kTimedOut && !context.deadline.HasPassed(clock_);
+  if (page || context.deadline.HasPassed(clock_)) return page;
+  // Busy is no outage: nothing stands in, and the page has the caller's time.
+  if (page.error().code == ErrorCode::kThrottled) return store.List(request_, context);
   // Not the caller's own time-out: who waits for this listing need not try it again.
-  return ours ? Error{ErrorCode::kUnavailable, page.error().message} : std::move(page);
+  if (page.error().code == ErrorCode::kTimedOut) return Error{ErrorCode::kUnavailable, page.error().message};
+  return page;
 }
 
 Result<void> ListingWalk::Follow(const ListPage& page) {

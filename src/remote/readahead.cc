@@ -7,6 +7,9 @@
 namespace s3overlay {
 namespace {
 
+constexpr int kMisfitsOfRandomReader = 3;
+constexpr int kMisfitsOfNextRow = 3;  // Until a stride is known again that goes on elsewhere, as through a tile.
+
 ReadStreamsOptions Forward(const ReadaheadOptions& options) {
   return {.file_size = options.file_size,
           .block_size = options.block_size,
@@ -66,7 +69,8 @@ ReadaheadAdvice Readahead::OnJump(ByteRange read) {
   ReadaheadAdvice advice{.fetch_through = read.end(), .prefetch = strides_.OnRead(read)};
   forward_.Start(read);
   backward_.Start(Mirror(read));
-  advice.turned_random = !strides_.follows() && TurnRandom();
+  misfits_ = strides_.follows() ? -kMisfitsOfNextRow : misfits_ + 1;
+  advice.turned_random = TurnRandom();
   if (read.offset == 0 && options_.file_size <= options_.small_file) {
     advice.fetch_through = options_.file_size;
     forward_.SkipTo(options_.file_size);
@@ -76,7 +80,8 @@ ReadaheadAdvice Readahead::OnJump(ByteRange read) {
 
 // True once for all that was asked for before.
 bool Readahead::TurnRandom() {
-  if (!has_advised_ || !forward_.AreLost() || !backward_.AreLost()) return false;
+  if (!has_advised_ || misfits_ < kMisfitsOfRandomReader) return false;
+  if (!forward_.AreLost() || !backward_.AreLost()) return false;
   forward_.StartOver();
   backward_.StartOver();
   has_advised_ = false;

@@ -57,6 +57,7 @@ class Readahead {
   ReadStrides strides_;
   bool is_first_ = true;
   bool has_advised_ = false;  // Prefetching, since it last turned random.
+  int misfits_ = -1;          // Jumps since one was last seen that is part of a stride; a handle's first read is none.
 };
 
 }  // namespace s3overlay

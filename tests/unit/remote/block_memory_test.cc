@@ -49,6 +49,15 @@ TEST_F(BlockMemoryTest, SmallBlocksFetchedAheadKeepToTheirShare) {
   EXPECT_LE(memory_.used(), kLimit);
 }
 
+TEST_F(BlockMemoryTest, WhatIsNotWantedAnyMoreGoesBeforeWhatWasRead) {
+  constexpr size_t kSize = 20 << 10;
+  ASSERT_TRUE(Keep(0, kSize));
+  ASSERT_TRUE(Keep(1, kSize, this));
+  memory_.Disown(this);
+  for (uint64_t i = 2; memory_.Contains({object_, 1}); ++i) ASSERT_TRUE(Keep(i, kSize));
+  EXPECT_TRUE(memory_.Contains({object_, 0}));
+}
+
 TEST_F(BlockMemoryTest, WastedAreTheBytesThatNobodyRead) {
   ASSERT_TRUE(Keep(0, 4096, this));
   ASSERT_TRUE(Keep(1, kSmall, this));

@@ -331,6 +331,14 @@ TEST_F(KeyCatalogTest, APageThatTakesTooLongIsAnOutageForAllWhoWait) {
   EXPECT_TRUE(catalog.List("", {}));
 }
 
+TEST_F(KeyCatalogTest, APageOfABusyStoreHasAllTheTimeOfItsCaller) {
+  Put("a");
+  const SystemClock clock;
+  KeyCatalog catalog({.bucket = "b", .prefix = "p", .page_timeout = std::chrono::seconds(60)}, store_, clock, metrics_);
+  store_.FailNext(1, ErrorCode::kThrottled);
+  EXPECT_TRUE(catalog.List("", {}));
+}
+
 // The pages of a long listing are as old as its first, however late the last one comes.
 TEST_F(KeyCatalogTest, WhatWasAskedWhileAListingWentOnIsNewer) {
   store_.SetPageLimit(2);

@@ -174,6 +174,23 @@ TEST(ReadaheadTest, AWalkBesideJumpsIsGivenUpOnceAtMost) {
   EXPECT_GE(asked, 50 * kMiB);
 }
 
+TEST(ReadaheadTest, AMisfitOrTwoAmongStridesAreNoTurn) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  for (uint64_t row = 0; row < 5; ++row) {  // Of a tile: each row begins with a misfit.
+    for (uint64_t i = 0; i < 10; ++i) {
+      EXPECT_FALSE(readahead.OnRead({(row * 7 + i * 50) * kMiB, 64 << 10}).turned_random) << row << " " << i;
+    }
+  }
+}
+
+TEST(ReadaheadTest, AShortWalkIsGivenUpAfterThreeJumpsToo) {
+  Readahead readahead({.file_size = 1024 * kMiB});
+  for (uint64_t at = 0; at < 5 * kMiB; at += kMiB) readahead.OnRead({at, kMiB});
+  std::vector<bool> turns;
+  for (const uint64_t at : kJumps) turns.push_back(readahead.OnRead({at, 4096}).turned_random);
+  EXPECT_EQ(turns, (std::vector<bool>{false, false, true, false, false}));
+}
+
 TEST(ReadaheadTest, OtherPatternsAreNoJumps) {
   constexpr uint64_t kSize = 1024 * kMiB;
   Readahead strides({.file_size = kSize});
