@@ -120,7 +120,15 @@ SOURCES
     die "the libfuse that was built is older than 3.17"
 }
 
+# Installed systems have it, bare ones of a container need not; fusermount3 of bookworm reads it to let users unmount.
+link_mtab() {
+  [ -e /etc/mtab ] || ln -s ../proc/self/mounts /etc/mtab || die "/etc/mtab is missing, and cannot be made"
+}
+
 install_packages "${build_packages[@]}"
-if $with_tests; then install_packages "${test_packages[@]}"; fi
+if $with_tests; then
+  install_packages "${test_packages[@]}"
+  link_mtab
+fi
 build_libfuse
 say "all dependencies are there"
