@@ -193,6 +193,7 @@ FaultyDisk::FaultyDisk(std::string directory, std::string mountpoint)
   const char* const arguments[] = {"faulty_disk", "-osubtype=faulty_disk,allow_other"};
   fuse_args args = FUSE_ARGS_INIT(2, const_cast<char**>(arguments));
   fuse_ = fuse_new(&args, &calls, sizeof calls, this);
+  fuse_opt_free_args(&args);
   if (fuse_ == nullptr || fuse_mount(fuse_, mountpoint_.c_str()) != 0) throw std::runtime_error("mount " + mountpoint_);
   thread_ = std::thread([this] {
     fuse_loop_config* const config = fuse_loop_cfg_create();
