@@ -3,7 +3,6 @@
 // The proxy that the other tests trust, before a scripted server.
 #include "support/mount/fault_proxy.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 
@@ -12,6 +11,7 @@
 #include <string>
 
 #include "support/http_server.h"
+#include "support/loopback.h"
 #include "support/mount/process.h"
 
 namespace s3overlay::testing {
@@ -28,11 +28,8 @@ class FaultProxyTest : public ::testing::Test {
   // A connection of its own that has sent one GET; not open when nobody listens.
   UniqueFd Ask(const std::string& target) {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(proxy_.port());
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return {};
+    const sockaddr_in address = Loopback(proxy_.port());
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
     SendAll(fd.get(), "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n");
     return fd;
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/mount/fault_proxy.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -14,20 +13,14 @@
 #include <stdexcept>
 #include <utility>
 
+#include "support/loopback.h"
+
 namespace s3overlay::testing {
 namespace {
 
 using std::chrono::steady_clock;
 
 constexpr uint64_t kStepsPerSecond = 20;  // Of a body at a rate, unless that is less than a byte each.
-
-sockaddr_in Loopback(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
 
 UniqueFd BoundSocket(uint16_t port, const NetNamespace* network) {
   std::optional<NetNamespace::Visit> visit;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/tls/tls_front.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -9,20 +8,14 @@
 #include <array>
 #include <utility>
 
+#include "support/loopback.h"
+
 namespace s3overlay::testing {
 namespace {
 
 using TlsPtr = std::unique_ptr<SSL, Freer<SSL_free>>;
 
 UniqueFd MakeSocket() { return UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
-
-sockaddr_in Loopback(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
 
 UniqueFd ConnectTo(uint16_t port) {
   UniqueFd fd = MakeSocket();

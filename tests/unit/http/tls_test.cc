@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
@@ -12,6 +11,7 @@
 
 #include "http/curl_transport.h"
 #include "s3overlay/unique_fd.h"
+#include "support/loopback.h"
 #include "support/temp_dir.h"
 #include "support/tls/certificate.h"
 
@@ -26,9 +26,7 @@ using testing::TlsContextPtr;
 class TlsServer {
  public:
   TlsServer() {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in address = testing::Loopback(0);
     socklen_t size = sizeof address;
     EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
     EXPECT_EQ(::listen(listener_.get(), 8), 0);
