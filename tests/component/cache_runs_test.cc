@@ -16,6 +16,7 @@ namespace s3overlay {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::Eventually;
 using testing::kBlock;
 
 class CacheRuns : public testing::GraphTest {

@@ -10,9 +10,9 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <thread>
 
 #include "component/overlay_graph.h"
+#include "support/eventually.h"
 #include "support/listings.h"
 #include "support/object_bytes.h"
 
@@ -82,12 +82,6 @@ class GraphTest : public ::testing::Test {
     return (*listing)->terms().degraded ? text + "!" : text;
   }
 
-  // A condition that another thread will make true.
-  template <typename Condition>
-  static bool Eventually(const Condition& condition) {
-    for (int i = 0; i < 4000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return condition();
-  }
   // A block reaches the cache after its readers.
   bool IsWhollyCached(const std::string& path) {
     return Eventually([&, entry = Find(path)] { return overlay().GetCacheShare(entry).complete; });

@@ -92,13 +92,4 @@ ProcessResult Process::Wait(std::chrono::seconds limit) {
   return result;
 }
 
-bool Eventually(const std::function<bool()>& condition, std::chrono::seconds limit) {
-  const auto give_up = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return true;
-}
-
 }  // namespace s3overlay::testing

@@ -6,11 +6,11 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "s3overlay/unique_fd.h"
+#include "support/eventually.h"
 
 namespace s3overlay::testing {
 
@@ -19,9 +19,6 @@ struct ProcessResult {
   std::string out;
   std::string err;
 };
-
-// Limits of waiting: far beyond what a loaded machine needs, so that only a hang meets them.
-inline constexpr std::chrono::seconds kLongWait{60};
 
 class Process {
  public:
@@ -47,8 +44,5 @@ class Process {
   bool ended_ = false;
   int exit_code_ = -1;
 };
-
-// Polls until `condition` holds; false when the limit passes first.
-bool Eventually(const std::function<bool()>& condition, std::chrono::seconds limit = kLongWait);
 
 }  // namespace s3overlay::testing

@@ -7,12 +7,14 @@
 #include <new>
 #include <thread>
 
+#include "support/eventually.h"
 #include "support/memory_block_cache.h"
 #include "support/memory_object_store.h"
 
 namespace s3overlay {
 namespace {
 
+using testing::Eventually;
 using testing::MemoryBlockCache;
 using testing::MemoryObjectStore;
 using Call = MemoryObjectStore::Call;
@@ -67,12 +69,6 @@ class BlockFetcherTest : public ::testing::Test {
   }
   std::string ReadBlock(uint64_t index, CallContext context = {}) { return Read({index * kBlock, kBlock}, context); }
   bool IsNear(uint64_t index) { return ReadBlock(index, {.may_block = false}) == "ok"; }
-  // A condition that another thread will make true.
-  template <typename Condition>
-  static bool Eventually(const Condition& condition) {
-    for (int i = 0; i < 4000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return condition();
-  }
 
   const SystemClock clock_;
   Metrics metrics_;

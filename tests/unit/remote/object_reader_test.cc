@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "remote/key_catalog.h"
+#include "support/eventually.h"
 #include "support/memory_object_store.h"
 
 namespace s3overlay {
 namespace {
 
+using testing::Eventually;
 using testing::MemoryObjectStore;
 using Call = MemoryObjectStore::Call;
 
@@ -32,11 +34,6 @@ class ObjectReaderTest : public ::testing::Test {
   bool Read(uint64_t offset, size_t size) {
     const auto chain = reader_->Borrow(offset, size, {});
     return chain && chain->size() == size;
-  }
-  template <typename Condition>
-  static bool Eventually(const Condition& condition) {
-    for (int i = 0; i < 4000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return condition();
   }
 
   const SystemClock clock_;
