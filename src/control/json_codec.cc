@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <concepts>
 #include <utility>
 
 #include "control/json_values.h"
@@ -131,6 +132,27 @@ std::string EncodeResult(const Result<T>& answer) {
 
 // --- Decoding results. These throw Json::exception where the JSON is not what it should be.
 
+// A whole number that T can hold. The library would cast fractions, and numbers of any size.
+template <std::integral T>
+T WholeNumber(const Json& json) {
+  const auto take = [](auto number) {
+    if (!std::in_range<T>(number)) throw Json::other_error::create(501, "a number is out of range", nullptr);
+    return static_cast<T>(number);
+  };
+  if (json.is_number_unsigned()) return take(json.get<uint64_t>());
+  if (json.is_number_integer()) return take(json.get<int64_t>());
+  throw Json::other_error::create(501, fmt::format("where a whole number belongs is a {}", json.type_name()), nullptr);
+}
+
+void TakeField(const Json& json, std::string& field) { field = BytesFromJson(json); }
+
+void TakeField(const Json& json, bool& field) { json.get_to(field); }
+
+template <std::integral T>
+void TakeField(const Json& json, T& field) {
+  field = WholeNumber<T>(json);
+}
+
 StatusValue StatusValueFromJson(const Json& json);
 
 StatusObject StatusObjectFromJson(const Json& json) {
@@ -161,14 +183,7 @@ StatusValue StatusValueFromJson(const Json& json) {
 void FromJson(const Json& json, StatusObject& status) { status = StatusObjectFromJson(json); }
 
 void FromJson(const Json& json, CacheVerifyReport& report) {
-  VisitVerifyReport(report, [&](const char* name, auto& field) { json.at(name).get_to(field); });
-}
-
-void TakeField(const Json& json, std::string& field) { field = BytesFromJson(json); }
-
-template <typename T>
-void TakeField(const Json& json, T& field) {
-  json.get_to(field);
+  VisitVerifyReport(report, [&](const char* name, auto& field) { TakeField(json.at(name), field); });
 }
 
 void FromJson(const Json& json, BlockCacheStats& stats) {
@@ -179,10 +194,10 @@ FileAttributes AttributesFromJson(const Json& json) {
   FileAttributes attributes;
   attributes.type =
       FromName(json.at("type").get<std::string>(), FileType::kBlockDevice, FileType::kSocket, FileTypeName);
-  json.at("size").get_to(attributes.size);
-  json.at("allocated").get_to(attributes.allocated);
-  attributes.mtime = WallTime(Duration(json.at("mtime_ns").get<int64_t>()));
-  if (const Json& mode = json.at("mode"); !mode.is_null()) attributes.mode = mode.get<uint32_t>();
+  TakeField(json.at("size"), attributes.size);
+  TakeField(json.at("allocated"), attributes.allocated);
+  attributes.mtime = WallTime(Duration(WholeNumber<int64_t>(json.at("mtime_ns"))));
+  if (const Json& mode = json.at("mode"); !mode.is_null()) attributes.mode = WholeNumber<uint32_t>(mode);
   return attributes;
 }
 
@@ -193,14 +208,14 @@ Entry EntryFromJson(const Json& json) {
   entry.source = BytesFromJson(json.at("source"));
   entry.version = BytesFromJson(json.at("version"));
   entry.etag = BytesFromJson(json.at("etag"));
-  json.at("immutable").get_to(entry.immutable);
-  json.at("readable").get_to(entry.readable);
+  TakeField(json.at("immutable"), entry.immutable);
+  TakeField(json.at("readable"), entry.readable);
   // A state that is not known here is at least not called fresh.
   const std::string state = json.at("state").get<std::string>();
   entry.state = FromName(state, FileState::kStale, FileState::kDegraded, FileStateName);
   entry.reason = BytesFromJson(json.at("reason"));
-  json.at("layer").get_to(entry.layer);
-  entry.ttl = Duration(json.at("ttl_ns").get<int64_t>());
+  TakeField(json.at("layer"), entry.layer);
+  entry.ttl = Duration(WholeNumber<int64_t>(json.at("ttl_ns")));
   return entry;
 }
 
@@ -217,9 +232,9 @@ void FromJson(const Json& json, Resolution& resolution) {
   resolution.path = BytesFromJson(json.at("path"));
   resolution.mountpoint = BytesFromJson(json.at("mountpoint"));
   resolution.entry = EntryFromJson(json.at("entry"));
-  json.at("cached_bytes").get_to(resolution.cache.bytes);
-  json.at("complete").get_to(resolution.cache.complete);
-  json.at("passthrough").get_to(resolution.passthrough);
+  TakeField(json.at("cached_bytes"), resolution.cache.bytes);
+  TakeField(json.at("complete"), resolution.cache.complete);
+  TakeField(json.at("passthrough"), resolution.passthrough);
   for (const Json& layer : json.at("layers")) resolution.layers.push_back(LayerFromJson(layer));
 }
 
@@ -228,7 +243,7 @@ Error ErrorFromJson(const Json& json) {
   const std::string code = json.at("code").get<std::string>();
   error.code = FromName(code, ErrorCode::kSystem, ErrorCode::kBadResponse, ErrorCodeName);
   json.at("message").get_to(error.message);
-  json.at("errno").get_to(error.sys_errno);
+  TakeField(json.at("errno"), error.sys_errno);
   return error;
 }
 

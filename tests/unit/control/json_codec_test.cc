@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/json_codec.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "unit/control/sample_control.h"
@@ -99,6 +100,15 @@ TEST(JsonCodec, NonsenseIsAnErrorAndNothingElse) {
   for (const char* answer : {"{\"ok\": true}", "{\"ok\": 1, \"result\": {}}", "{\"ok\": true, \"result\": {}}",
                              "{\"ok\": true, \"result\": []}", "{\"ok\": false}"}) {
     EXPECT_EQ(DecodeResolution(answer).error().code, ErrorCode::kBadResponse) << answer;
+  }
+}
+
+// The library would cast these, and a cast of what does not fit is undefined.
+TEST(JsonCodec, NumbersThatDoNotFitAreRefused) {
+  for (const char* number : {"1.33e46", "-1", "1.5", "18446744073709551616", "true", "\"1\"", "null"}) {
+    const std::string report = fmt::format(
+        R"({{"ok":true,"result":{{"objects":{},"blocks":2,"damaged_blocks":0,"damaged_files":0}}}})", number);
+    EXPECT_EQ(DecodeVerifyReport(report).error().code, ErrorCode::kBadResponse) << number;
   }
 }
 
