@@ -16,6 +16,7 @@ std::string_view NameOf(FailedCall call) {
     case FailedCall::kOpen: return "open";
     case FailedCall::kRead: return "read";
     case FailedCall::kList: return "list";
+    case FailedCall::kAny:
     case FailedCall::kCount: break;
   }
   return "call";

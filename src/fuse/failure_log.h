@@ -14,7 +14,7 @@
 
 namespace s3overlay {
 
-enum class FailedCall { kOpen, kRead, kList, kCount };
+enum class FailedCall { kOpen, kRead, kList, kAny, kCount };
 
 // Thread-safe. Each kind has a minute of its own, so that failing reads hide no failing open.
 class FailureLog {

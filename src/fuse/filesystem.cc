@@ -89,7 +89,9 @@ void Filesystem::Dispatch(fuse_req_t handle, LaneKind kind, Operation operation)
   const bool taken = lanes_.TrySubmit(at_once.error().lane, kind, [request, context, operation = std::move(operation)] {
     Finish(*request, Attempt(operation, *request, context));
   });
-  if (!taken && !cancelled_) log::Warning("a request was refused: too many are waiting for their store");
+  if (!taken && !cancelled_) {
+    failures_.Note(FailedCall::kAny, "refused", {ErrorCode::kUnavailable, "too many are waiting for their store"});
+  }
 }
 
 Result<void> Filesystem::Attempt(const Operation& operation, Request& request, const CallContext& context) {

@@ -57,6 +57,37 @@ TEST_F(WallClock, T01_SetForwardByADay) { ExpectAllIsWell(kDay); }
 
 TEST_F(WallClock, T02_SetBackByADay) { ExpectAllIsWell(-kDay); }
 
+// What is written down tells times of a clock that says something else by now.
+class RemountedClock : public WallClock, public ::testing::WithParamInterface<int64_t> {};
+
+TEST_P(RemountedClock, T03_WhatOutlivesAMountOutlivesAJump) {
+  const std::string object = Pattern(700 * kKiB);
+  Put("cached", object);
+  Put("dir/listed", "12345678");
+  MountStore();
+  ASSERT_TRUE(Holds(At("cached"), object));
+  ASSERT_TRUE(ComesToCache("cached"));
+  ASSERT_EQ(ListNames(At("dir")).names.size(), 1U);
+  Unmount();
+  SetOffset(GetParam());
+  proxy().SetStore(Store::kRefused);
+  MountStore();
+  EXPECT_TRUE(Holds(At("cached"), object));
+  EXPECT_EQ(State("cached"), "stale");
+  EXPECT_EQ(StatOf(At("dir/listed")).st_size, 8);
+  EXPECT_EQ(ListNames(At("dir")).names.size(), 1U);
+  proxy().SetStore(Store::kUp);
+  ASSERT_TRUE(ComesToState("cached", "fresh"));
+  const int gets = proxy().Count("GET", "cached");
+  EXPECT_TRUE(Holds(At("cached"), object));
+  EXPECT_EQ(proxy().Count("GET", "cached"), gets) << "fetched again";
+  Put("cached", "another");
+  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("cached"), "another")); })) << "believed too long";
+}
+
+INSTANTIATE_TEST_SUITE_P(Jumps, RemountedClock, ::testing::Values(kDay, -kDay),
+                         [](const auto& jump) { return jump.param > 0 ? "ADayForward" : "ADayBack"; });
+
 class Expiry : public FaultTest {
  protected:
   static HttpMessage Expired() { return S3ErrorAnswer("400 Bad Request", "ExpiredToken"); }

@@ -14,12 +14,16 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "fault/fault_fixture.h"
 
 namespace s3overlay::testing {
 namespace {
+
+using ::testing::AnyOf;
 
 class Errno : public FaultTest {
  protected:
@@ -195,6 +199,25 @@ TEST_F(Errno, E20_Emfile) {
   EXPECT_EQ(OpenError(At("a")), EMFILE);
   ASSERT_EQ(::prlimit(mount().pid(), RLIMIT_NOFILE, &before, nullptr), 0);
   EXPECT_TRUE(Holds(At("a"), "local")) << "as before";
+}
+
+TEST_F(Errno, E21_Eio) {
+  constexpr int kCalls = 4500;  // The lane takes 4,096 beside those that run.
+  Put("a", "x");
+  MountBoth();
+  ASSERT_TRUE(Holds(At("a"), "x"));
+  proxy().SetStore(Store::kSilent);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // Past what the mount knows.
+  std::vector<int> errors(kCalls);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < kCalls; ++i) {
+    callers.emplace_back([&, i] { errors[static_cast<size_t>(i)] = StatError(At("unknown-" + std::to_string(i))); });
+  }
+  for (std::thread& caller : callers) caller.join();
+  for (const int error : errors) ASSERT_THAT(error, AnyOf(EIO, ETIMEDOUT));
+  EXPECT_GT(sandbox().CountLogLines({"[warning]", "too many are waiting"}), 0);
+  proxy().SetStore(Store::kUp);
+  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("a"), "x")); })) << "as before";
 }
 
 }  // namespace

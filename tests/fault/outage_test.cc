@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An outage from its beginning to its end: the breaker (B), mounts that start offline (O), and what stands in (S).
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "fault/fault_fixture.h"
 
@@ -72,6 +76,91 @@ TEST_F(Breaker, B03_RefusalsAndThrottlingDoNotOpenIt) {
   }
   EXPECT_EQ(BreakerState(), "closed");
   EXPECT_TRUE(Holds(At("both"), "in S3"));
+}
+
+TEST_F(Breaker, B04_EachStoreHasItsOwn) {
+  bucket().Put("one/a", "one");
+  bucket().Put("two/a", "two");
+  FaultProxy other(bucket().server().port());
+  const std::string layer = "[[layer]]\nspec = \"{}=s3://" + bucket().name() + "/{}\"\nendpoint = \"{}\"\n";
+  const std::string config = fmt::format(fmt::runtime(layer), "one", "one", proxy().url()) +
+                             fmt::format(fmt::runtime(layer), "two", "two", other.url());
+  MountOptions options;
+  options.arguments = {"--config", sandbox().dir().Write("two.toml", config)};
+  MountWith(options);
+  const auto state_of = [&](const std::string& url) {
+    const nlohmann::json endpoints = mount().Status().at("endpoints");
+    for (const auto& endpoint : endpoints) {
+      if (endpoint.at("url") == url) return endpoint.value("breaker", "");
+    }
+    return "no such endpoint: " + endpoints.dump();
+  };
+  proxy().SetStore(Store::kRefused);
+  int name = 0;
+  EXPECT_TRUE(Eventually([&] {
+    StatError(At("one/unknown-" + std::to_string(++name)));
+    return state_of(proxy().url()) != "closed";
+  }));
+  EXPECT_EQ(state_of(other.url()), "closed");
+  EXPECT_TRUE(Holds(At("two/a"), "two"));
+  EXPECT_EQ(State("two/a"), "fresh");
+  EXPECT_EQ(OpenError(At("one/a")), EIO);
+  proxy().SetStore(Store::kUp);
+  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("one/a"), "one")); }));
+  EXPECT_EQ(state_of(proxy().url()), "closed");
+}
+
+// Errors that end: a program sees nothing of them, and nobody takes the store to be away.
+class Burst : public Outage {
+ protected:
+  // As many answers of that kind, to each kind of request.
+  void AddBurst(const HttpMessage& answer, int count) {
+    for (const char* const operation : {"LIST", "HEAD", "GET"}) {
+      proxy().AddRule({.operation = operation, .fault = {.answer = answer}, .count = count});
+    }
+  }
+  std::vector<std::chrono::steady_clock::time_point> TimesOf(std::string_view operation) const {
+    std::vector<std::chrono::steady_clock::time_point> times;
+    for (const ProxiedRequest& request : const_cast<Burst*>(this)->proxy().Requests()) {
+      if (request.operation == operation) times.push_back(request.came_at);
+    }
+    return times;
+  }
+};
+
+TEST_F(Burst, R01_OfServerErrorsThatEndsCostsNoRead) {
+  const std::string object = Pattern(9 * kMiB);
+  for (const char* const status : {"500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable"}) {
+    SCOPED_TRACE(status);
+    const std::string name = std::string(status).substr(0, 3) + "/a";
+    Put(name, object);
+    MountStore();
+    AddBurst(S3ErrorAnswer(status, "InternalError"), 2);
+    const int before = proxy().Count("GET");
+    EXPECT_TRUE(Holds(At(name), object));
+    EXPECT_GT(proxy().Count("GET"), before + 2) << "they were met";
+    EXPECT_EQ(BreakerState(), "closed");
+    proxy().ClearRules();
+  }
+}
+
+TEST_F(Burst, R02_OfThrottlingIsWaitedForAsLongAsTheStoreSays) {
+  Put("a", "in S3");
+  WriteLocal("a", "local");
+  for (const char* const status : {"429 Too Many Requests", "503 Slow Down"}) {
+    SCOPED_TRACE(status);
+    MountBoth({"--no-cache"});
+    ASSERT_EQ(StatError(At("a")), 0);
+    HttpMessage busy = S3ErrorAnswer(status, "SlowDown");
+    busy.Set("Retry-After", "2");
+    const size_t before = TimesOf("GET").size();
+    proxy().AddRule({.operation = "GET", .fault = {.answer = busy}, .count = 1});
+    EXPECT_TRUE(Holds(At("a"), "in S3"));
+    const auto times = TimesOf("GET");
+    ASSERT_GE(times.size(), before + 2);
+    EXPECT_GE(times[before + 1] - times[before], std::chrono::milliseconds(1900)) << "asked before its time";
+    EXPECT_EQ(State("a"), "fresh");
+  }
 }
 
 class Offline : public Outage {};
