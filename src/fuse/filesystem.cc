@@ -53,7 +53,7 @@ void Filesystem::Negotiate(fuse_conn_info* connection) {
   want(FUSE_CAP_DIRECT_IO_ALLOW_MMAP);  // Else a shared mapping of such a handle is ENODEV.
 #endif
   connection->max_read = kMaxRead;       // As the mount option says, or libfuse ends the session.
-  connection->max_readahead = kMaxRead;  // The bound; how much it is, the session sets in /sys/class/bdi.
+  connection->max_readahead = kMaxRead;  // The bound; how much it is, each open chooses (kernel_readahead).
   connection->max_background = kMaxBackground;
   connection->congestion_threshold = kMaxBackground;  // Below the limit the kernel would stop reading ahead already.
   passthrough_.Negotiate(connection);
@@ -120,6 +120,12 @@ bool Filesystem::WantsPassthrough(const Entry& entry) const {
   if (entry.attributes.type != FileType::kRegular || !passthrough_.on()) return false;
   if (!entry.immutable) return true;
   return entry.attributes.size > kSmallestPassthroughObject && source_.GetCacheShare(entry).complete;
+}
+
+ReadaheadReach Filesystem::ReachOf(const Entry& entry) const {
+  const bool is_here =
+      !entry.immutable || entry.attributes.size <= kSmallestPassthroughObject || source_.GetCacheShare(entry).complete;
+  return is_here ? ReadaheadReach::kLong : ReadaheadReach::kShort;
 }
 
 // Gives the answer to a lookup its node; the kernel will count a lookup of it.

@@ -15,6 +15,7 @@
 #include "fuse/failure_log.h"
 #include "fuse/handle_table.h"
 #include "fuse/inode_table.h"
+#include "fuse/kernel_readahead.h"
 #include "fuse/lanes.h"
 #include "fuse/passthrough.h"
 #include "fuse/request.h"
@@ -63,6 +64,7 @@ class Filesystem {
 
   InodeTable& inodes() { return inodes_; }
   const Passthrough& passthrough() const { return passthrough_; }
+  KernelReadahead& readahead() { return readahead_; }
   uint64_t open_handles() const { return files_.size(); }
   std::vector<QueueLength> GetQueues() const { return lanes_.GetQueues(); }
 
@@ -89,6 +91,7 @@ class Filesystem {
   Result<NodePtr> NodeOf(fuse_ino_t id) const;
   fuse_entry_param Introduce(std::string path, Entry entry);
   bool WantsPassthrough(const Entry& entry) const;
+  ReadaheadReach ReachOf(const Entry& entry) const;
 
   Result<void> Lookup(Request& request, fuse_ino_t parent, const std::string& name, const CallContext& context);
   Result<void> GetAttributes(Request& request, fuse_ino_t id, const CallContext& context);
@@ -122,6 +125,7 @@ class Filesystem {
   HandleTable<DirectoryHandle> directories_;
   InodeTable inodes_;
   Passthrough passthrough_;
+  KernelReadahead readahead_;
   Lanes lanes_;  // Last: its threads use all of the above.
 };
 

@@ -60,6 +60,7 @@ Result<void> Filesystem::ReplyOpened(Request& request, const NodePtr& node, Open
   // Pages of one version are good for every handle of its node; those of a live file only as long as it does not
   // change. Never together with a backing file: the open would fail.
   file.keep_cache = handle->mode == HandleMode::kCached && node->keeps_pages() ? 1 : 0;
+  if (handle->mode == HandleMode::kCached) readahead_.Choose(ReachOf(*opened.entry));
   if (handle->mode == HandleMode::kPassthrough) metrics_.Add(Metric::kOpensPassthrough);
   const HandleMode mode = handle->mode;
   file.fh = files_.Add(std::move(handle));

@@ -30,10 +30,6 @@ namespace {
 // local disks that are slow hold up the rest.
 constexpr unsigned kLoopThreads = 10;
 
-// What the kernel reads ahead of a file that is read through the daemon: as much as one request can carry. Less costs a
-// round trip to the daemon more often; more, a random touch of a mapping so many more bytes.
-constexpr int kReadaheadKiB = kMaxRead / 1024;
-
 void LogOfLibfuse(fuse_log_level level, const char* format, va_list arguments) {
   const int errno_of_caller = errno;
   std::array<char, 512> text{};
@@ -97,11 +93,6 @@ Device DeviceAt(const std::string& mountpoint) {
   struct statx status{};
   if (::statx(AT_FDCWD, mountpoint.c_str(), AT_STATX_DONT_SYNC, STATX_TYPE, &status) != 0) return {};
   return {status.stx_dev_major, status.stx_dev_minor};
-}
-
-// More readahead than the kernel's 128 KiB goes only this way, and only as root; without it reads are slower.
-void SetReadahead(const Device& device) {
-  std::ofstream(fmt::format("/sys/class/bdi/{}:{}/read_ahead_kb", device.first, device.second)) << kReadaheadKiB;
 }
 
 Result<void> CheckMountpoint(const std::string& mountpoint) {
@@ -179,7 +170,7 @@ Result<void> FuseSession::Impl::Mount() {
   if (fuse_session_mount(session_, options_.mountpoint.c_str()) != 0) return MountFailure(options_.mountpoint, errno);
   filesystem_.Attach(session_);
   device_ = DeviceAt(options_.mountpoint);
-  SetReadahead(device_);
+  filesystem_.readahead().Attach(fmt::format("/sys/class/bdi/{}:{}/read_ahead_kb", device_.first, device_.second));
   pruner_ =
       std::make_unique<NodePruner>(session_, filesystem_.inodes(),
                                    NodePrunerOptions{.max_nodes = options_.max_nodes,
