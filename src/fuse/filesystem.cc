@@ -90,7 +90,8 @@ void Filesystem::Dispatch(fuse_req_t handle, LaneKind kind, Operation operation)
     Finish(*request, Attempt(operation, *request, context));
   });
   if (!taken && !cancelled_) {
-    failures_.Note(FailedCall::kAny, "refused", {ErrorCode::kUnavailable, "too many are waiting for their store"});
+    failures_.Note(FailedCall::kAny, "refused",
+                   {ErrorCode::kUnavailable, "too many wait for their store, or no thread can be had"});
   }
 }
 

@@ -26,7 +26,8 @@ constexpr uint64_t kSpareBytes = uint64_t{64} << 20;
 // its readers'. A prefetch tries less often than a reader would, so that its giving up says little.
 bool IsItsOwnAffair(ErrorCode code, const Part& part) {
   if (code == ErrorCode::kTimedOut || code == ErrorCode::kCancelled || code == ErrorCode::kThrottled) return true;
-  return part.is_prefetch() && (code == ErrorCode::kUnavailable || code == ErrorCode::kBadResponse);
+  return part.is_prefetch() &&
+         (code == ErrorCode::kUnavailable || code == ErrorCode::kBadResponse || code == ErrorCode::kSystem);
 }
 
 // What was read and lies on disk too need not stay for long.
@@ -154,8 +155,8 @@ std::vector<BlockFetcher::Awaited> BlockFetcher::Join(const Wish& wish) {
     }
     for (; !parts.empty(); parts.pop_front()) Start(parts.front());
   } catch (const std::bad_alloc&) {
-    // Or whoever came to wait for them would wait for ever. The text is short enough to need no memory.
-    for (const PartPtr& part : parts) Finish(part, Error{ErrorCode::kUnavailable, "no memory"});
+    // Or whoever came to wait for them would wait for ever.
+    for (const PartPtr& part : parts) Finish(part, NoMemory());
     throw;
   }
   return awaited;

@@ -113,6 +113,8 @@ void BlockFetcher::Run(const PartPtr& part) {
   Result<void> outcome;
   try {
     if (!part->is_prefetch() || Admit(part)) outcome = Fetch(*part);
+  } catch (const std::bad_alloc&) {
+    outcome = NoMemory();
   } catch (const std::exception& problem) {
     outcome = Error{ErrorCode::kUnavailable, problem.what()};
   }
@@ -230,7 +232,7 @@ void BlockFetcher::Finish(const PartPtr& part, const Result<void>& outcome) {
     try {
       flight->error = outcome.error();
     } catch (const std::bad_alloc&) {
-      flight->error = Error{outcome.error().code, "no memory"};  // Too short to need any. Who waits needs an answer.
+      flight->error = NoMemory();  // Who waits needs an answer.
     }
     flight->landed.SignalAll();
     const auto found = flights_.find(part->KeyOf(index));

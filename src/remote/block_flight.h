@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -23,6 +24,9 @@ namespace s3overlay {
 using PrefetchToken = std::shared_ptr<std::atomic<bool>>;
 
 struct Part;
+
+// Short enough to take no memory.
+inline Error NoMemory() { return {.code = ErrorCode::kSystem, .message = "no memory", .sys_errno = ENOMEM}; }
 
 struct BlockFlight {
   explicit BlockFlight(std::shared_ptr<Part> its_part) : part(std::move(its_part)) {}

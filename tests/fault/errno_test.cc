@@ -215,9 +215,34 @@ TEST_F(Errno, E21_Eio) {
   }
   for (std::thread& caller : callers) caller.join();
   for (const int error : errors) ASSERT_THAT(error, AnyOf(EIO, ETIMEDOUT));
-  EXPECT_GT(sandbox().CountLogLines({"[warning]", "too many are waiting"}), 0);
+  EXPECT_GT(sandbox().CountLogLines({"[warning]", "too many wait"}), 0);
   proxy().SetStore(Store::kUp);
   EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("a"), "x")); })) << "as before";
+}
+
+TEST_F(Errno, E22_Enomem) {
+  const std::string object = Pattern(16 * kMiB);
+  for (int i = 0; i < 8; ++i) Put("a" + std::to_string(i), object);
+  MountStore();
+  ASSERT_TRUE(Holds(At("a0"), object)) << "its threads run";
+  sandbox().AllowErrorsInLog();  // libfuse would like more threads.
+  rlimit before{};
+  ASSERT_EQ(::prlimit(mount().pid(), RLIMIT_AS, nullptr, &before), 0);
+  const rlimit none{.rlim_cur = 1, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::prlimit(mount().pid(), RLIMIT_AS, &none, nullptr), 0);
+  int refused = 0;
+  for (int i = 0; i < 8; ++i) {
+    const ReadOutcome got = ReadWhole(At("a" + std::to_string(i)));
+    if (got.error == 0) {
+      EXPECT_TRUE(SameBytes(got, object));
+      continue;
+    }
+    EXPECT_EQ(got.error, ENOMEM);
+    ++refused;
+  }
+  EXPECT_GT(refused, 0);
+  ASSERT_EQ(::prlimit(mount().pid(), RLIMIT_AS, &before, nullptr), 0);
+  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("a7"), object)); })) << "as before";
 }
 
 }  // namespace
