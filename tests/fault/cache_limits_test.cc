@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A mount keeps to its limits while several times as much as they allow is read through it: looked at every 50 ms, its
-// queues every 100. Also a soak: S3OVERLAY_TEST_SOAK_SECONDS says how long (20).
+// queues every 100. Also a soak: S3OVERLAY_TEST_SOAK_SECONDS says how long (two minutes).
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -32,7 +32,7 @@ constexpr uint64_t kInFlight = 4 * kMiB;
 
 std::chrono::seconds SoakTime() {
   const char* const seconds = std::getenv("S3OVERLAY_TEST_SOAK_SECONDS");
-  return std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : kSanitized ? 10 : 20);
+  return std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : kSanitized ? 10 : 120);
 }
 
 class CacheLimits : public MountTest {
