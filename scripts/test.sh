@@ -142,7 +142,7 @@ for stage in "${stages[@]}"; do
       ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 build_and_test run_tests_sanitized asan -DCMAKE_CXX_COMPILER=g++ \
         -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -g1" -DS3OVERLAY_SANITIZE=address -DS3OVERLAY_LIBFUSE=system ;;
     tsan)
-      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 build_and_test run_tests_sanitized tsan -DCMAKE_CXX_COMPILER=clang++-19 \
+      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/support/thread_sanitizer.supp build_and_test run_tests_sanitized tsan -DCMAKE_CXX_COMPILER=clang++-19 \
         -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -g1" -DS3OVERLAY_SANITIZE=thread ;;
     swift) test_on_swift ;;
     fuzz) scripts/fuzz.sh --seconds 60 ;;
