@@ -121,8 +121,8 @@ TEST_F(CacheDisk, ASlowOneHoldsUpNothing) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(8)) << "the disk alone takes eight";
 }
 
-// A figure, not a check: what a disk of 20 MB/s below the cache leaves of the speed without a cache. One small pair
-// here; S3OVERLAY_TEST_SLOW_DISK_PAIRS says how many of 512 MiB.
+// What a disk of 20 MB/s below the cache leaves of the speed without a cache. One small pair is a figure and no check;
+// S3OVERLAY_TEST_SLOW_DISK_PAIRS says how many of 512 MiB, of which the median is one.
 TEST_F(CacheDisk, ASlowOneCostsLittleSpeed) {
   const char* const wanted = std::getenv("S3OVERLAY_TEST_SLOW_DISK_PAIRS");
   const std::string bytes = Pattern(wanted == nullptr ? 32 * kMiB : 512 * kMiB);
@@ -145,14 +145,18 @@ TEST_F(CacheDisk, ASlowOneCostsLittleSpeed) {
   disk_->LimitRate(20'000'000);
   std::vector<double> ratios;
   for (int pair = 0; pair < (wanted == nullptr ? 1 : std::atoi(wanted)); ++pair) {
+    // Each of the two is the first as often.
+    double with = pair % 2 == 1 ? read_cold(true, pair) : 0;
     const double without = read_cold(false, pair);
-    const double with = read_cold(true, pair);
+    if (pair % 2 == 0) with = read_cold(true, pair);
     ratios.push_back(without / with);
     std::cout << "without a cache " << without << " s, with one on a slow disk " << with << " s, ratio "
               << ratios.back() << "\n";
   }
   std::sort(ratios.begin(), ratios.end());
   std::cout << "median ratio " << ratios[ratios.size() / 2] << "\n";
+  if (wanted == nullptr) return;
+  EXPECT_GE(ratios[ratios.size() / 2], 0.95);
 }
 
 // One block that was cached and one that was not, while no call to the disk comes back.
