@@ -194,7 +194,8 @@ class FileSource {
   virtual Result<std::shared_ptr<OpenFile>> Open(const Entry& entry, const CallContext& context) = 0;
 
   // What was last known of a path, without asking anyone and however old; nothing where the source keeps no memory.
-  virtual std::optional<Entry> LastKnown(std::string_view path) const = 0;
+  // kUnavailable where its memory does not answer: then anything may have been known.
+  virtual Result<std::optional<Entry>> LastKnown(std::string_view path) const = 0;
 
   // How long ago the source learned what it says of a path now; nothing where it looks each time, or was never asked.
   virtual std::optional<Duration> AnswerAge(std::string_view) const { return std::nullopt; }

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "s3overlay/object_catalog.h"
+#include "s3overlay/result.h"
 
 namespace s3overlay {
 
@@ -27,13 +28,14 @@ class MetadataStore {
   // The store has said that nothing is at `path`.
   virtual void KeepAbsence(std::string_view scope, std::string_view path) = 0;
 
-  // These are all the names below `path`; what was kept of other names there is forgotten.
+  // These are all the names below `path`; what was kept of other names there before `listing` began is forgotten.
   virtual void KeepListing(std::string_view scope, std::string_view path,
                            std::shared_ptr<const CatalogListing> listing) = 0;
 
-  virtual std::optional<CatalogEntry> RecallEntry(std::string_view scope, std::string_view path) = 0;
+  // kUnavailable where the disk does not answer: then it is not known whether anything was.
+  virtual Result<std::optional<CatalogEntry>> RecallEntry(std::string_view scope, std::string_view path) = 0;
 
-  // Null unless the directory was once listed whole.
+  // Null unless the directory was once listed whole, and the disk answers.
   virtual std::shared_ptr<const CatalogListing> RecallListing(std::string_view scope, std::string_view path) = 0;
 };
 

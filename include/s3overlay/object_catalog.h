@@ -109,8 +109,8 @@ class ObjectCatalog {
   // How long the absence that Find has just answered may be believed from now on.
   virtual Duration AbsenceTtl(std::string_view) const { return Duration::zero(); }
 
-  // However old, without asking anyone.
-  virtual std::optional<CatalogEntry> LastKnown(std::string_view path) const = 0;
+  // However old, without asking the store. LastKnown fails with kUnavailable where what is known cannot be had now.
+  virtual Result<std::optional<CatalogEntry>> LastKnown(std::string_view path) const = 0;
   virtual std::shared_ptr<const CatalogListing> LastKnownListing(std::string_view path) const = 0;
 
   // When the store last told what Find says of a path, absence included; nothing where it never did.

@@ -19,13 +19,17 @@ void RemoveFiles(const std::string& path) {
   for (const char* suffix : {"", "-wal", "-shm"}) ::unlink((path + suffix).c_str());
 }
 
-// Asked of the disk by another thread, which may come back with it later than anybody waits.
-template <typename Answer>
-struct Question {
-  Question(std::string_view in_scope, std::string_view at_path) : scope(in_scope), path(at_path) {}
+// So few that nobody who asks for another name waits long behind them.
+constexpr size_t kNamesAtATime = 1024;
+
+// What another thread reads, which may come with it later than anybody waits.
+template <typename Known>
+struct Recalled {
+  Recalled(std::string_view in_scope, std::string_view at_path) : scope(in_scope), path(at_path) {}
+  MetadataKey key() const { return {scope, path}; }
   const std::string scope;
   const std::string path;
-  std::optional<Answer> answer;
+  Known known{};
 };
 
 }  // namespace
@@ -131,31 +135,50 @@ Result<void> DiskMetadataStore::Write(const Change& change) {
     return writer_->PutName(key, {.entry = *entry, .learned_ns = ToWall(entry->learned_at)});
   }
   if (const auto* listing = std::get_if<Listing>(&change.what)) {
-    return writer_->PutListing(key, **listing, ToWall((*listing)->learned_at()));
+    return writer_->PutListing(key, **listing, ToWall((*listing)->learned_at()), ToWall(clock_.Now()));
   }
   return writer_->Remove(key);
 }
 
-std::optional<CatalogEntry> DiskMetadataStore::RecallEntry(std::string_view scope, std::string_view path) {
-  const auto question = std::make_shared<Question<KnownName>>(scope, path);
-  const auto done = waiter_.Run([this, question] {
+// The question may outlive whoever asks it. A damaged memory knows nothing, which is an answer.
+Result<void> DiskMetadataStore::Ask(std::function<Result<void>(MetadataDatabase&)> question) {
+  const auto answer = std::make_shared<Result<void>>();
+  const auto outcome = waiter_.Run([this, answer, question = std::move(question)] {
     MutexLock lock(reader_mu_);
-    question->answer = reader_->FindName({question->scope, question->path});
+    *answer = question(*reader_);
   });
-  if (done != DiskWaiter::Outcome::kDone || !question->answer) return std::nullopt;
-  KnownName& known = *question->answer;
+  if (outcome != DiskWaiter::Outcome::kDone) {
+    return Error{ErrorCode::kUnavailable, "the disk of the cache does not say what was last known"};
+  }
+  if (*answer || answer->error().code == ErrorCode::kBadResponse) return *answer;
+  return Error{ErrorCode::kUnavailable, answer->error().message};
+}
+
+Result<std::optional<CatalogEntry>> DiskMetadataStore::RecallEntry(std::string_view scope, std::string_view path) {
+  const auto recalled = std::make_shared<Recalled<std::optional<KnownName>>>(scope, path);
+  const Result<void> asked = Ask([recalled](MetadataDatabase& database) -> Result<void> {
+    auto found = database.FindName(recalled->key());
+    if (!found) return found.error();
+    recalled->known = *std::move(found);
+    return {};
+  });
+  if (!asked && asked.error().code == ErrorCode::kUnavailable) return asked.error();
+  if (!asked || !recalled->known) return std::optional<CatalogEntry>();
+  KnownName& known = *recalled->known;
   known.entry.learned_at = ToSteady(known.learned_ns);
-  return std::move(known.entry);
+  return std::optional(std::move(known.entry));
 }
 
 std::shared_ptr<const CatalogListing> DiskMetadataStore::RecallListing(std::string_view scope, std::string_view path) {
-  const auto question = std::make_shared<Question<KnownDirectory>>(scope, path);
-  const auto done = waiter_.Run([this, question] {
-    MutexLock lock(reader_mu_);
-    question->answer = reader_->FindListing({question->scope, question->path});
-  });
-  if (done != DiskWaiter::Outcome::kDone || !question->answer) return nullptr;
-  return question->answer->names.Build(ToSteady(question->answer->listed_ns));
+  const auto recalled = std::make_shared<Recalled<KnownDirectory>>(scope, path);
+  KnownDirectory& known = recalled->known;
+  while (!known.is_whole) {
+    const Result<void> asked = Ask([recalled](MetadataDatabase& database) {
+      return database.ReadListing(recalled->key(), kNamesAtATime, &recalled->known);
+    });
+    if (!asked) return nullptr;
+  }
+  return known.listed_ns == 0 ? nullptr : known.names.Build(ToSteady(known.listed_ns));
 }
 
 QueueLength DiskMetadataStore::GetQueue() const {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,7 +50,7 @@ class DiskMetadataStore final : public MetadataStore {
   void KeepAbsence(std::string_view scope, std::string_view path) override;
   void KeepListing(std::string_view scope, std::string_view path,
                    std::shared_ptr<const CatalogListing> listing) override;
-  std::optional<CatalogEntry> RecallEntry(std::string_view scope, std::string_view path) override;
+  Result<std::optional<CatalogEntry>> RecallEntry(std::string_view scope, std::string_view path) override;
   std::shared_ptr<const CatalogListing> RecallListing(std::string_view scope, std::string_view path) override;
 
   QueueLength GetQueue() const S3OVERLAY_EXCLUDES(queue_mu_);
@@ -75,6 +76,7 @@ class DiskMetadataStore final : public MetadataStore {
   void WriteQueue() S3OVERLAY_EXCLUDES(queue_mu_);
   Result<void> WriteAll(const std::vector<Change>& changes);
   Result<void> Write(const Change& change);
+  Result<void> Ask(std::function<Result<void>(MetadataDatabase&)> question) S3OVERLAY_EXCLUDES(reader_mu_);
   int64_t ToWall(TimePoint learned_at) const;
   TimePoint ToSteady(int64_t learned_ns) const;
 

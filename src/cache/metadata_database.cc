@@ -86,7 +86,8 @@ bool WriteName(SqliteStatement& insert, int64_t directory, const CatalogEntry& e
   return insert.BindBytes(object.storage_class).Bind(object.archived).Bind(learned_ns).Run();
 }
 
-constexpr char kInsertName[] = "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kPutName[] = "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kAddName[] = "INSERT OR IGNORE INTO names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 // Two listings with the same one are the same: then only the time changes.
 int64_t Fingerprint(const CatalogListing& listing) {
@@ -99,6 +100,10 @@ int64_t Fingerprint(const CatalogListing& listing) {
                            object.id.etag, object.id.size, object.id.version_id, ToNanoseconds(object.last_modified)));
   }
   return static_cast<int64_t>(fingerprint);
+}
+
+void RollBackIfOpen(sqlite3* database) {
+  if (::sqlite3_get_autocommit(database) == 0) ::sqlite3_exec(database, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
 bool IsDamage(int code) { return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB; }
@@ -133,10 +138,9 @@ bool MetadataDatabase::IsAlive() const {
 
 Result<void> MetadataDatabase::InTransaction(const std::function<Result<void>()>& changes) {
   S3OVERLAY_RETURN_IF_ERROR(Execute("BEGIN IMMEDIATE"));
-  Result<void> done = changes();
-  if (done) done = Execute("COMMIT");
-  if (::sqlite3_get_autocommit(database_) == 0) ::sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
-  return done;
+  const std::unique_ptr<sqlite3, decltype(&RollBackIfOpen)> open(database_, &RollBackIfOpen);
+  S3OVERLAY_RETURN_IF_ERROR(changes());
+  return Execute("COMMIT");
 }
 
 Result<int64_t> MetadataDatabase::DirectoryId(const MetadataKey& key, int64_t now_ns) {
@@ -158,12 +162,13 @@ Result<void> MetadataDatabase::PutName(const MetadataKey& key, const KnownName& 
   if (!directory) return directory.error();
   CatalogEntry entry = known.entry;
   entry.name = split.name;
-  SqliteStatement insert(database_, kInsertName);
+  SqliteStatement insert(database_, kPutName);
   if (!WriteName(insert, *directory, entry, known.learned_ns)) return Failure("write");
   return {};
 }
 
-Result<void> MetadataDatabase::PutListing(const MetadataKey& key, const CatalogListing& listing, int64_t listed_ns) {
+Result<void> MetadataDatabase::PutListing(const MetadataKey& key, const CatalogListing& listing, int64_t listed_ns,
+                                          int64_t now_ns) {
   Result<int64_t> directory = DirectoryId(key, listed_ns);
   if (!directory) return directory.error();
   const int64_t fingerprint = Fingerprint(listing);
@@ -173,9 +178,10 @@ Result<void> MetadataDatabase::PutListing(const MetadataKey& key, const CatalogL
   if (!same.Bind(listed_ns).Bind(*directory).Bind(fingerprint).Run()) return Failure("write");
   if (::sqlite3_changes(database_) > 0) return {};
 
-  SqliteStatement clear(database_, "DELETE FROM names WHERE directory = ?");
-  if (!clear.Bind(*directory).Run()) return Failure("write");
-  SqliteStatement insert(database_, kInsertName);
+  // Of what was learned in the future, the clock was wrong.
+  SqliteStatement clear(database_, "DELETE FROM names WHERE directory = ?1 AND (learned_ns <= ?2 OR learned_ns > ?3)");
+  if (!clear.Bind(*directory).Bind(listed_ns).Bind(now_ns).Run()) return Failure("write");
+  SqliteStatement insert(database_, kAddName);
   for (size_t i = 0; i < listing.size(); ++i) {
     if (!WriteName(insert, *directory, listing.At(i), listed_ns)) return Failure("write");
   }
@@ -223,13 +229,16 @@ Result<void> MetadataDatabase::Prune(uint64_t max_names) {
   return {};
 }
 
-std::optional<int64_t> MetadataDatabase::ListedAt(const MetadataKey& key) {
-  SqliteStatement find(database_, "SELECT listed_ns FROM directories WHERE scope = ? AND path = ? AND listed_ns > 0");
-  if (!find.BindBytes(key.scope).BindBytes(key.path).Step()) return std::nullopt;
-  return find.Number(0);
+// 0 where it never was.
+Result<int64_t> MetadataDatabase::ListedAt(const MetadataKey& key) {
+  SqliteStatement find(database_, "SELECT listed_ns FROM directories WHERE scope = ? AND path = ?");
+  find.BindBytes(key.scope).BindBytes(key.path);
+  const bool found = find.Step();
+  if (find.failed()) return Failure("read");
+  return found ? find.Number(0) : int64_t{0};
 }
 
-std::optional<KnownName> MetadataDatabase::FindName(const MetadataKey& key) {
+Result<std::optional<KnownName>> MetadataDatabase::FindName(const MetadataKey& key) {
   const SplitPath split = Split(key.path);
   const std::string sql = fmt::format(
       "SELECT {}, d.listed_ns FROM names n JOIN directories d ON d.id = n.directory"
@@ -241,31 +250,38 @@ std::optional<KnownName> MetadataDatabase::FindName(const MetadataKey& key) {
     KnownName known = ReadName(find);
     // An unchanged listing says so again without touching its rows.
     known.learned_ns = std::max(known.learned_ns, find.Number(12));
-    return known;
+    return std::optional(std::move(known));
   }
-  const std::optional<int64_t> listed = ListedAt(key);
-  if (!listed) return std::nullopt;
-  return KnownName{.entry = {.name = std::string(split.name), .object = std::nullopt, .learned_at = {}},
-                   .learned_ns = *listed};
+  if (find.failed()) return Failure("read");
+  const Result<int64_t> listed = ListedAt(key);
+  if (!listed) return listed.error();
+  if (*listed == 0) return std::optional<KnownName>();
+  return std::optional(KnownName{.entry = {.name = std::string(split.name), .object = std::nullopt, .learned_at = {}},
+                                 .learned_ns = *listed});
 }
 
-std::optional<KnownDirectory> MetadataDatabase::FindListing(const MetadataKey& key) {
-  const std::optional<int64_t> listed = ListedAt(key);
-  if (!listed) return std::nullopt;
-  KnownDirectory known{.names = {}, .listed_ns = *listed};
+Result<void> MetadataDatabase::ReadListing(const MetadataKey& key, size_t max_names, KnownDirectory* known) {
+  const Result<int64_t> listed = ListedAt(key);
+  if (!listed) return listed.error();
+  if (*listed != known->listed_ns) *known = {};
+  known->listed_ns = *listed;
+  known->is_whole = *listed == 0;
+  if (known->is_whole) return {};
   const std::string sql = fmt::format(
-      "SELECT {} FROM names n JOIN directories d ON d.id = n.directory WHERE d.scope = ? AND d.path = ? ORDER BY "
-      "n.name",
+      "SELECT {} FROM names n JOIN directories d ON d.id = n.directory"
+      " WHERE d.scope = ? AND d.path = ? AND n.name > ? ORDER BY n.name LIMIT ?",
       kNameColumns);
   SqliteStatement find(database_, sql.c_str());
-  find.BindBytes(key.scope).BindBytes(key.path);
-  while (find.Step()) {
+  find.BindBytes(key.scope).BindBytes(key.path).BindBytes(known->last_name).Bind(uint64_t{max_names});
+  size_t count = 0;
+  for (; find.Step(); ++count) {
     const CatalogEntry entry = ReadName(find).entry;
-    known.names.Add(entry.name, entry.object ? &*entry.object : nullptr);
+    known->names.Add(entry.name, entry.object ? &*entry.object : nullptr);
+    known->last_name = entry.name;
   }
-  // Half a listing would be names that are missing.
-  if (!find.Run()) return std::nullopt;
-  return known;
+  if (find.failed()) return Failure("read");
+  known->is_whole = count < max_names;
+  return {};
 }
 
 Result<void> MetadataDatabase::Execute(const char* sql) {

@@ -28,9 +28,12 @@ struct KnownName {
   int64_t learned_ns = 0;
 };
 
+// Read a piece at a time, as a large one takes longer than others may be kept waiting.
 struct KnownDirectory {
   CatalogListing::Builder names;  // Sorted.
-  int64_t listed_ns = 0;
+  std::string last_name;          // Where the next piece goes on.
+  int64_t listed_ns = 0;          // 0: never listed whole.
+  bool is_whole = false;          // No piece is missing.
 };
 
 // Where a name is kept.
@@ -55,7 +58,9 @@ class MetadataDatabase {
   Result<void> InTransaction(const std::function<Result<void>()>& changes);
 
   Result<void> PutName(const MetadataKey& key, const KnownName& known);
-  Result<void> PutListing(const MetadataKey& key, const CatalogListing& listing, int64_t listed_ns);
+
+  // What was learned of a name between then and now stays: a listing takes time.
+  Result<void> PutListing(const MetadataKey& key, const CatalogListing& listing, int64_t listed_ns, int64_t now_ns);
 
   // The name and everything below it.
   Result<void> Remove(const MetadataKey& key);
@@ -63,16 +68,17 @@ class MetadataDatabase {
   // Drops the directories that were written longest ago until at most `max_names` names are left.
   Result<void> Prune(uint64_t max_names);
 
-  std::optional<KnownName> FindName(const MetadataKey& key);
+  Result<std::optional<KnownName>> FindName(const MetadataKey& key);
 
-  // Nothing unless the directory was once listed whole.
-  std::optional<KnownDirectory> FindListing(const MetadataKey& key);
+  // Adds at most `max_names` to those that were read before. Of a directory that was listed anew in between it begins
+  // again.
+  Result<void> ReadListing(const MetadataKey& key, size_t max_names, KnownDirectory* known);
 
  private:
   explicit MetadataDatabase(std::string path) : path_(std::move(path)) {}
   Result<void> Execute(const char* sql);
   Result<int64_t> DirectoryId(const MetadataKey& key, int64_t now_ns);
-  std::optional<int64_t> ListedAt(const MetadataKey& key);
+  Result<int64_t> ListedAt(const MetadataKey& key);
   Error Failure(const char* what);
 
   const std::string path_;

@@ -56,6 +56,7 @@ class SqliteStatement {
     }
     return code_ == SQLITE_DONE;
   }
+  bool failed() const { return code_ != SQLITE_OK && code_ != SQLITE_ROW && code_ != SQLITE_DONE; }
   // Ready to be bound and run again.
   void Reset() {
     ::sqlite3_reset(statement_);

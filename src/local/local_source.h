@@ -42,7 +42,7 @@ class LocalSource final : public FileSource {
   Result<ListingPtr> List(std::string_view path, const CallContext& context) override;
   Result<std::string> ReadLink(std::string_view path, const CallContext& context) override;
   Result<std::shared_ptr<OpenFile>> Open(const Entry& entry, const CallContext& context) override;
-  std::optional<Entry> LastKnown(std::string_view) const override { return std::nullopt; }
+  Result<std::optional<Entry>> LastKnown(std::string_view) const override { return std::optional<Entry>(); }
   CacheShare GetCacheShare(const Entry&) const override { return {}; }
   Result<std::vector<std::string>> ListXattr(const Entry& entry) override;
   Result<std::string> GetXattr(const Entry& entry, const std::string& name) override;

@@ -78,7 +78,7 @@ LookupWalk::Decision LookupWalk::OnFailure(const Layer& layer, const Error& erro
   }
   Note(layer, "unavailable", &error);
   if (is_structural_ && error.code == ErrorCode::kThrottled) {
-    out_.push_back({&layer, error, std::nullopt});
+    out_.push_back({&layer, error, std::optional<Entry>()});
     return std::nullopt;
   }
   return Result<Entry>(error);
@@ -87,9 +87,9 @@ LookupWalk::Decision LookupWalk::OnFailure(const Layer& layer, const Error& erro
 LookupWalk::Decision LookupWalk::OnOutageOf(const Layer& layer, const Error& error) {
   outages_.Failed(layer.index(), error);
   Note(layer, "unavailable", &error);
-  std::optional<Entry> known = layer.source().LastKnown(layer.Inner(path_));
-  if (known && CanServeLastKnown(*known, layer.source().GetCacheShare(*known))) {
-    Entry entry = layer.Adopt(*std::move(known));
+  auto known = layer.source().LastKnown(layer.Inner(path_));
+  if (known && *known && CanServeLastKnown(**known, layer.source().GetCacheShare(**known))) {
+    Entry entry = layer.Adopt(**std::move(known));
     entry.state = FileState::kStale;
     entry.reason = DescribeOutage(layer, error) + "; what was last known of it answers";
     return Accept(layer, std::move(entry));
@@ -128,12 +128,13 @@ Result<Entry> LookupWalk::MergeLink(const Layer& layer, Entry link) {
 
 Result<void> LookupWalk::MarkState(Entry& entry) const {
   if (!out_.empty()) {
-    const Outage* const knows = FirstThatKnows();
-    const std::optional<Entry> known = knows == nullptr ? std::nullopt : knows->last_known;
+    const Outage* const knows = FirstThatMayKnow();
+    const Result<std::optional<Entry>> known = knows == nullptr ? std::optional<Entry>() : knows->last_known;
     const std::string outage = DescribeOutage(*out_.front().layer, out_.front().error);
     if (!is_structural_ && !MayStandIn(stack_.on_outage, known, entry)) {
-      return Error{.code = out_.front().error.code,
-                   .message = fmt::format("{}, and {} is known to differ from its last version", outage, entry.source)};
+      const std::string why =
+          known ? "is known to differ from its last version" : "may differ: " + known.error().message;
+      return Error{.code = out_.front().error.code, .message = fmt::format("{}, and {} {}", outage, entry.source, why)};
     }
     if (entry.state != FileState::kStale) entry.state = FileState::kDegraded;
     if (entry.readable) entry.reason = outage;
@@ -149,9 +150,9 @@ Result<void> LookupWalk::MarkState(Entry& entry) const {
 // Nothing stands in. What the layer last knew can still be shown, so that whoever looks before opening does not take an
 // outage for an absence; opening it fails with `why`.
 Result<Entry> LookupWalk::ShowLastKnown(const Error& why) const {
-  const Outage* const out = FirstThatKnows();
-  if (out == nullptr || out->last_known->attributes.type != FileType::kRegular) return why;
-  Entry entry = out->layer->Adopt(*out->last_known);
+  const Outage* const out = FirstThatMayKnow();
+  if (out == nullptr || !out->last_known || (*out->last_known)->attributes.type != FileType::kRegular) return why;
+  Entry entry = out->layer->Adopt(**out->last_known);
   entry.state = FileState::kStale;
   entry.readable = false;
   entry.reason = DescribeOutage(*out->layer, out->error) + "; its content cannot be had";
@@ -161,8 +162,9 @@ Result<Entry> LookupWalk::ShowLastKnown(const Error& why) const {
 }
 
 // It would have won the name.
-const LookupWalk::Outage* LookupWalk::FirstThatKnows() const {
-  const auto knows = std::ranges::find_if(out_, [](const Outage& out) { return out.last_known.has_value(); });
+const LookupWalk::Outage* LookupWalk::FirstThatMayKnow() const {
+  const auto may_know = [](const Outage& out) { return !out.last_known || *out.last_known; };
+  const auto knows = std::ranges::find_if(out_, may_know);
   return knows == out_.end() ? nullptr : &*knows;
 }
 

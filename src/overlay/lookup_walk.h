@@ -48,7 +48,7 @@ class LookupWalk {
   struct Outage {
     const Layer* layer;
     Error error;
-    std::optional<Entry> last_known;
+    Result<std::optional<Entry>> last_known;
   };
 
   Decision Ask(const Layer& layer);
@@ -59,7 +59,7 @@ class LookupWalk {
   Result<void> MarkState(Entry& entry) const;
   Result<Entry> OnNobody(const std::optional<Error>& hidden);
   Result<Entry> ShowLastKnown(const Error& why) const;
-  const Outage* FirstThatKnows() const;
+  const Outage* FirstThatMayKnow() const;
   void Note(const Layer& layer, const char* answer, const Error* error = nullptr);
 
   const LayerStack& stack_;

@@ -16,11 +16,13 @@ bool IsKnownToDiffer(const Entry& last_known, const Entry& candidate) {
   return type == FileType::kRegular && candidate.attributes.size != last_known.attributes.size;
 }
 
-bool MayStandIn(OnOutage on_outage, const std::optional<Entry>& last_known, const Entry& candidate) {
+bool MayStandIn(OnOutage on_outage, const Result<std::optional<Entry>>& last_known, const Entry& candidate) {
   switch (on_outage) {
     case OnOutage::kError: return false;
     case OnOutage::kAny: return true;
-    case OnOutage::kFallback: return !last_known || !IsKnownToDiffer(*last_known, candidate);
+    case OnOutage::kFallback:
+      if (!last_known) return candidate.attributes.type != FileType::kRegular;
+      return !*last_known || !IsKnownToDiffer(**last_known, candidate);
   }
   return false;
 }

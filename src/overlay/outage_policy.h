@@ -35,8 +35,9 @@ inline constexpr Duration kOutageTtl = std::chrono::seconds(1);
 // looked up on its own.
 bool IsKnownToDiffer(const Entry& last_known, const Entry& candidate);
 
-// Whether `candidate` of a later layer may stand in for a layer that cannot answer and last knew `last_known`.
-bool MayStandIn(OnOutage on_outage, const std::optional<Entry>& last_known, const Entry& candidate);
+// Whether `candidate` of a later layer may stand in for a layer that cannot answer and last knew `last_known`. A memory
+// that does not answer may have known anything of a file.
+bool MayStandIn(OnOutage on_outage, const Result<std::optional<Entry>>& last_known, const Entry& candidate);
 
 // Whether what a layer last knew can be served although it cannot be asked: a directory, or a file of which `share` is
 // cached. A block that is missing fails when it is read, so no byte is wrong.

@@ -157,12 +157,14 @@ Result<std::shared_ptr<OpenFile>> OverlaySource::Open(const Entry& entry, const 
   return std::shared_ptr<OpenFile>(std::make_shared<OverlayFile>(*layer, entry, *std::move(file), metrics_));
 }
 
-std::optional<Entry> OverlaySource::LastKnown(std::string_view path) const {
+Result<std::optional<Entry>> OverlaySource::LastKnown(std::string_view path) const {
   for (const Layer& layer : stack_.layers) {
     if (layer.Place(path) != Placement::kWithin) continue;
-    if (auto known = layer.source().LastKnown(layer.Inner(path))) return layer.Adopt(*std::move(known));
+    auto known = layer.source().LastKnown(layer.Inner(path));
+    if (!known) return known.error();
+    if (*known) return std::optional(layer.Adopt(**std::move(known)));
   }
-  return std::nullopt;
+  return std::optional<Entry>();
 }
 
 CacheShare OverlaySource::GetCacheShare(const Entry& entry) const {

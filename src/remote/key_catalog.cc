@@ -280,11 +280,11 @@ KeyCatalog::NamesPtr KeyCatalog::Keep(const std::string& directory, DirectoryNam
   return names;
 }
 
-std::optional<CatalogEntry> KeyCatalog::LastKnown(std::string_view path) const {
+Result<std::optional<CatalogEntry>> KeyCatalog::LastKnown(std::string_view path) const {
   if (const auto verdict = cache_.Find(path)) return verdict->entry;
-  if (memory_ == nullptr) return std::nullopt;
-  std::optional<CatalogEntry> kept = memory_->RecallEntry(scope_, path);
-  if (kept && !IsOurs(*kept, mapping_.ObjectKey(path))) return std::nullopt;
+  if (memory_ == nullptr) return std::optional<CatalogEntry>();
+  auto kept = memory_->RecallEntry(scope_, path);
+  if (kept && *kept && !IsOurs(**kept, mapping_.ObjectKey(path))) return std::optional<CatalogEntry>();
   return kept;
 }
 

@@ -56,7 +56,7 @@ class KeyCatalog final : public ObjectCatalog {
   Result<CatalogEntry> Find(std::string_view path, const CallContext& context) override;
   Duration AbsenceTtl(std::string_view path) const override;
   Result<std::shared_ptr<const CatalogListing>> List(std::string_view path, const CallContext& context) override;
-  std::optional<CatalogEntry> LastKnown(std::string_view path) const override;
+  Result<std::optional<CatalogEntry>> LastKnown(std::string_view path) const override;
   std::shared_ptr<const CatalogListing> LastKnownListing(std::string_view path) const override;
   std::optional<TimePoint> LearnedAt(std::string_view path) const override;
   void Forget(std::string_view path) override;

@@ -106,8 +106,10 @@ Result<Entry> ObjectSource::Lookup(std::string_view path, const CallContext& con
 // What was last known, where the store is away and all of it is cached.
 Result<Entry> ObjectSource::StaleOr(std::string_view path, Error error) const {
   if (!IsOutage(error.code)) return error;
-  std::optional<Entry> known = LastKnown(path);
-  if (!known || known->attributes.type != FileType::kRegular || !known->readable) return error;
+  const auto recalled = LastKnown(path);
+  if (!recalled || !*recalled) return error;
+  std::optional<Entry> known = *recalled;
+  if (known->attributes.type != FileType::kRegular || !known->readable) return error;
   if (!GetCacheShare(*known).complete) return error;
   known->state = FileState::kStale;
   known->reason = fmt::format("{}: {}", ErrorCodeName(error.code), error.message);
@@ -168,15 +170,16 @@ bool ObjectSource::IsSuperseded(const Entry& entry, const CallContext& context) 
   at_once.may_block = false;
   const auto found = catalog_.Find(entry.path, at_once);
   if (!found && found.error().code == ErrorCode::kNotFound) return true;
-  const std::optional<CatalogEntry> known = found ? std::optional(*found) : catalog_.LastKnown(entry.path);
-  if (!known) return false;
-  return known->is_directory() || VersionOf(known->object->id) != entry.version;
+  const auto known = found ? std::optional(*found) : catalog_.LastKnown(entry.path);
+  if (!known || !*known) return false;
+  return (*known)->is_directory() || VersionOf((*known)->object->id) != entry.version;
 }
 
-std::optional<Entry> ObjectSource::LastKnown(std::string_view path) const {
+Result<std::optional<Entry>> ObjectSource::LastKnown(std::string_view path) const {
   const auto known = catalog_.LastKnown(path);
-  if (!known) return std::nullopt;
-  return MakeEntry(std::string(path), *known);
+  if (!known) return known.error();
+  if (!*known) return std::optional<Entry>();
+  return std::optional(MakeEntry(std::string(path), **known));
 }
 
 std::optional<Duration> ObjectSource::AnswerAge(std::string_view path) const {

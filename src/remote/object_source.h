@@ -41,7 +41,7 @@ class ObjectSource final : public FileSource {
   Result<ListingPtr> List(std::string_view path, const CallContext& context) override;
   Result<std::string> ReadLink(std::string_view path, const CallContext& context) override;
   Result<std::shared_ptr<OpenFile>> Open(const Entry& entry, const CallContext& context) override;
-  std::optional<Entry> LastKnown(std::string_view path) const override;
+  Result<std::optional<Entry>> LastKnown(std::string_view path) const override;
   std::optional<Duration> AnswerAge(std::string_view path) const override;
   CacheShare GetCacheShare(const Entry& entry) const override;
   Result<std::vector<std::string>> ListXattr(const Entry& entry) override;

@@ -408,10 +408,10 @@ TEST_P(FileSourceContract, ARemovedFileIsGone) {
 }
 
 TEST_P(FileSourceContract, WhatIsLastKnownWasAnswered) {
-  EXPECT_FALSE(source_->LastKnown("d/a"));
+  EXPECT_FALSE(*source_->LastKnown("d/a"));
   Write("d/a", "12345");
   const Entry entry = Find("d/a");
-  const auto known = source_->LastKnown("d/a");
+  const auto known = source_->LastKnown("d/a").value();
   EXPECT_TRUE(!known || known->version == entry.version);
   EXPECT_LE(source_->GetCacheShare(entry).bytes, entry.attributes.size);
   const auto age = source_->AnswerAge("d/a");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -177,6 +178,42 @@ TEST_F(CacheDisk, OneThatHangsHoldsAReadNoLongerThanItsTime) {
   MountAnew();
   EXPECT_TRUE(Holds(At("cached"), cached));
   EXPECT_TRUE(Holds(At("other"), other));
+}
+
+// What was last known of a file lies there too: where it cannot be had, nothing says that a local file is the same.
+TEST_F(CacheDisk, OneThatHangsInAnOutageIsNoPermission) {
+  Put("both", "in S3, and of another size");
+  WriteLocal("both", "local");
+  MountBoth();
+  ASSERT_EQ(StatError(At("both")), 0);
+  Unmount();
+  MountBoth();
+  proxy().SetStore(FaultProxy::Store::kRefused);
+  disk_->Hang();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ReadWhole(At("both")).error, EIO);
+  disk_->Heal();
+  proxy().SetStore(FaultProxy::Store::kUp);
+  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("both"), "in S3, and of another size")); }));
+}
+
+TEST_F(CacheDisk, OneThatHangsHoldsUpNoEnd) {
+  const std::string cached = Pattern(3 * kMiB, 1);
+  PutIntoCache("cached", cached);
+  Unmount();
+  MountWith({.arguments = {"--layer", S3Layer(), "--no-passthrough"}, .foreground = true});
+  ASSERT_TRUE(Eventually([&] { return StatError(At("cached")) == 0; }));
+  disk_->Hang();
+  EXPECT_TRUE(Holds(At("cached"), cached));
+  EXPECT_GT(disk_->waiting(), 0U) << "nobody asked the disk";
+  const auto start = std::chrono::steady_clock::now();
+  mount().foreground().Signal(SIGTERM);
+  EXPECT_TRUE(Eventually([&] { return !IsMounted(sandbox().mountpoint()); }));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(7));
+  disk_->Heal();  // No process ends while the kernel waits for a disk in its name.
+  EXPECT_EQ(mount().foreground().Wait().exit_code, 0);
+  mount().Forget();
+  MountAnew();
+  EXPECT_TRUE(Holds(At("cached"), cached));
 }
 
 }  // namespace

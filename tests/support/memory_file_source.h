@@ -108,6 +108,11 @@ class MemoryFileSource final : public FileSource, public CallFaults {
     MutexLock lock(mu_);
     if (const auto node = nodes_.find(path); node != nodes_.end()) known_[path] = MakeEntry(path, *node->second);
   }
+  // LastKnown fails from now on.
+  void LoseMemory() {
+    MutexLock lock(mu_);
+    memory_fails_ = true;
+  }
   void ForgetAll() {
     MutexLock lock(mu_);
     known_.clear();
@@ -163,8 +168,9 @@ class MemoryFileSource final : public FileSource, public CallFaults {
     return std::shared_ptr<OpenFile>(std::make_shared<MemoryOpenFile>(*this, entry, *node));
   }
 
-  std::optional<Entry> LastKnown(std::string_view path) const override {
+  Result<std::optional<Entry>> LastKnown(std::string_view path) const override {
     MutexLock lock(mu_);
+    if (memory_fails_) return Error{.code = ErrorCode::kUnavailable, .message = name_ + " does not remember"};
     const auto known = known_.find(path);
     return known == known_.end() ? std::nullopt : std::optional<Entry>(known->second);
   }
@@ -350,6 +356,7 @@ class MemoryFileSource final : public FileSource, public CallFaults {
   std::map<std::string, NodePtr, std::less<>> nodes_ S3OVERLAY_GUARDED_BY(mu_);
   std::map<std::string, Entry, std::less<>> known_ S3OVERLAY_GUARDED_BY(mu_);
   std::map<std::string, ListingPtr, std::less<>> known_listings_ S3OVERLAY_GUARDED_BY(mu_);
+  bool memory_fails_ S3OVERLAY_GUARDED_BY(mu_) = false;
   int open_files_ S3OVERLAY_GUARDED_BY(mu_) = 0;
   Duration ttl_ S3OVERLAY_GUARDED_BY(mu_) = std::chrono::seconds(60);
   Duration absence_ttl_ S3OVERLAY_GUARDED_BY(mu_) = Duration::zero();

@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "support/fake_clock.h"
 #include "support/listings.h"
@@ -49,6 +53,7 @@ class DiskMetadataStoreTest : public ::testing::Test {
   void KeepListing(const std::string& path, const std::vector<CatalogEntry>& entries) {
     store_->KeepListing(kScope, path, testing::MakeCatalogListing(entries, clock_.Now()));
   }
+  std::optional<CatalogEntry> Recall(const std::string& path) { return store_->RecallEntry(kScope, path).value(); }
   std::vector<std::string> Names(const std::string& path) {
     std::vector<std::string> names;
     const auto listing = store_->RecallListing(kScope, path);
@@ -68,15 +73,15 @@ TEST_F(DiskMetadataStoreTest, WhatWasKeptIsThereAfterARestartWithItsAge) {
   store_->KeepEntry(kScope, "dir/a.jsonl", file);
   Reopen();
   clock_.Advance(90s);
-  const auto entry = store_->RecallEntry(kScope, "dir/a.jsonl");
+  const auto entry = Recall("dir/a.jsonl");
   ASSERT_TRUE(entry);
   EXPECT_EQ(entry->name, "a.jsonl");
   EXPECT_EQ(entry->object->id, file.object->id);
   EXPECT_EQ(entry->object->storage_class, "GLACIER");
   EXPECT_TRUE(entry->object->archived);
   EXPECT_EQ(clock_.Now() - entry->learned_at, 90s);
-  EXPECT_FALSE(store_->RecallEntry(kScope, "dir/b.jsonl"));
-  EXPECT_FALSE(store_->RecallEntry("another scope", "dir/a.jsonl"));
+  EXPECT_FALSE(Recall("dir/b.jsonl"));
+  EXPECT_FALSE(*store_->RecallEntry("another scope", "dir/a.jsonl"));
 }
 
 TEST_F(DiskMetadataStoreTest, ADirectoryIsListedOnlyIfItWasListedWhole) {
@@ -86,16 +91,16 @@ TEST_F(DiskMetadataStoreTest, ADirectoryIsListedOnlyIfItWasListedWhole) {
   KeepListing("dir", {File("b", "1"), Directory("c"), File("d", "1")});
   store_->Flush();
   EXPECT_THAT(Names("dir"), ElementsAre("b", "c", "d"));
-  EXPECT_FALSE(store_->RecallEntry(kScope, "dir/a"));
-  EXPECT_TRUE(store_->RecallEntry(kScope, "dir/c")->is_directory());
-  EXPECT_TRUE(store_->RecallEntry(kScope, "dir")->is_directory());
+  EXPECT_FALSE(Recall("dir/a"));
+  EXPECT_TRUE(Recall("dir/c")->is_directory());
+  EXPECT_TRUE(Recall("dir")->is_directory());
 }
 
 TEST_F(DiskMetadataStoreTest, AnEmptyDirectoryIsAListingToo) {
   KeepListing("", {});
   store_->Flush();
   EXPECT_THAT(Names(""), ElementsAre());
-  EXPECT_TRUE(store_->RecallEntry(kScope, ""));
+  EXPECT_TRUE(Recall(""));
 }
 
 TEST_F(DiskMetadataStoreTest, AProvenAbsenceRemovesTheNameAndWhatIsBelow) {
@@ -105,7 +110,7 @@ TEST_F(DiskMetadataStoreTest, AProvenAbsenceRemovesTheNameAndWhatIsBelow) {
   store_->KeepAbsence(kScope, "dir");
   Reopen();
   EXPECT_THAT(Names(""), ElementsAre("dir0"));
-  EXPECT_FALSE(store_->RecallEntry(kScope, "dir/sub/x"));
+  EXPECT_FALSE(Recall("dir/sub/x"));
   EXPECT_THAT(Names("dir"), ElementsAre("no listing"));
 }
 
@@ -115,26 +120,84 @@ TEST_F(DiskMetadataStoreTest, TheSameListingAgainIsNewsOfItsTimeOnly) {
   KeepListing("", {File("a", "1")});
   store_->Flush();
   EXPECT_EQ(store_->RecallListing(kScope, "")->learned_at(), clock_.Now());
-  EXPECT_EQ(store_->RecallEntry(kScope, "a")->learned_at, clock_.Now());
+  EXPECT_EQ(Recall("a")->learned_at, clock_.Now());
   // A name that went and came back with another version in between must not hide behind the same fingerprint.
   clock_.Advance(1s);
   store_->KeepEntry(kScope, "a", File("a", "2"));
   clock_.Advance(1s);
   KeepListing("", {File("a", "1")});
   store_->Flush();
-  EXPECT_EQ(store_->RecallEntry(kScope, "a")->object->id.etag, "1");
+  EXPECT_EQ(Recall("a")->object->id.etag, "1");
   store_->KeepAbsence(kScope, "a");
   KeepListing("", {File("a", "1")});
   store_->Flush();
   EXPECT_THAT(Names(""), ElementsAre("a"));
 }
 
+TEST_F(DiskMetadataStoreTest, WhatWasLearnedWhileAListingRanStays) {
+  const auto began = clock_.Now();
+  const auto listing = testing::MakeCatalogListing({File("a", "1"), File("b", "1")}, began);
+  store_->KeepEntry(kScope, "gone", File("gone", "1"));
+  clock_.Advance(1s);
+  store_->KeepEntry(kScope, "a", File("a", "2"));
+  store_->KeepEntry(kScope, "new", File("new", "1"));
+  store_->KeepListing(kScope, "", listing);
+  Reopen();
+  EXPECT_THAT(Names(""), ElementsAre("a", "b", "new"));
+  EXPECT_EQ(Recall("a")->object->id.etag, "2");
+  // The same listing again, and later than all of it.
+  clock_.Advance(1s);
+  KeepListing("", {File("a", "1"), File("b", "1")});
+  store_->Flush();
+  EXPECT_THAT(Names(""), ElementsAre("a", "b"));
+  EXPECT_EQ(Recall("a")->object->id.etag, "1");
+}
+
+TEST_F(DiskMetadataStoreTest, WhatAWrongClockDatedInTheFutureGoes) {
+  clock_.SetWall(clock_.WallNow() + 24h);
+  store_->KeepEntry(kScope, "a", File("a", "1"));
+  store_->Flush();
+  clock_.SetWall(clock_.WallNow() - 24h);
+  KeepListing("", {File("b", "1")});
+  store_->Flush();
+  EXPECT_THAT(Names(""), ElementsAre("b"));
+}
+
+TEST_F(DiskMetadataStoreTest, ALargeListingIsReadWholeAndKeepsNobodyWaiting) {
+  max_entries_ = 200'000;
+  Reopen();
+  std::vector<CatalogEntry> entries;
+  for (int i = 0; i < 100'000; ++i) entries.push_back(File("file-" + std::to_string(1'000'000 + i), "1"));
+  KeepListing("large", entries);
+  store_->KeepEntry(kScope, "small", File("small", "1"));
+  store_->Flush();
+  using SteadyClock = std::chrono::steady_clock;
+  std::atomic<bool> read{false};
+  SteadyClock::duration whole{};
+  std::thread lister([&] {
+    const auto start = SteadyClock::now();
+    const auto listing = store_->RecallListing(kScope, "large");
+    whole = SteadyClock::now() - start;
+    read = true;
+    ASSERT_NE(listing, nullptr);
+    EXPECT_EQ(listing->size(), entries.size());
+  });
+  SteadyClock::duration longest{};
+  while (!read) {
+    const auto start = SteadyClock::now();
+    EXPECT_TRUE(Recall("small"));
+    longest = std::max(longest, SteadyClock::now() - start);
+  }
+  lister.join();
+  EXPECT_LT(longest, whole / 2) << "others have their turn between its pieces";
+}
+
 TEST_F(DiskMetadataStoreTest, OddNamesComeBackByteByByte) {
   const std::string odd = "ab\xff\xfe %_'\"\n";
   store_->KeepEntry(kScope, odd, File(odd, "1"));
   Reopen();
-  ASSERT_TRUE(store_->RecallEntry(kScope, odd));
-  EXPECT_EQ(store_->RecallEntry(kScope, odd)->object->id.key, "prefix/" + odd);
+  ASSERT_TRUE(Recall(odd));
+  EXPECT_EQ(Recall(odd)->object->id.key, "prefix/" + odd);
 }
 
 TEST_F(DiskMetadataStoreTest, TheOldestDirectoriesMakeRoom) {
@@ -157,10 +220,10 @@ TEST_F(DiskMetadataStoreTest, ADamagedFileIsAnEmptyMemory) {
   dir_.Write("metadata.sqlite",
              "this is no database, it is a sentence that is long enough to be read as a header.....");
   Reopen();
-  EXPECT_FALSE(store_->RecallEntry(kScope, "a"));
+  EXPECT_FALSE(Recall("a"));
   store_->KeepEntry(kScope, "a", File("a", "1"));
   store_->Flush();
-  EXPECT_TRUE(store_->RecallEntry(kScope, "a"));
+  EXPECT_TRUE(Recall("a"));
 }
 
 TEST_F(DiskMetadataStoreTest, AFileThatIsRemovedOrDamagedWhileItIsOpenIsStartedAnew) {
@@ -173,14 +236,14 @@ TEST_F(DiskMetadataStoreTest, AFileThatIsRemovedOrDamagedWhileItIsOpenIsStartedA
     std::filesystem::remove(dir_ / name);
   }
   keep("b");
-  EXPECT_TRUE(store_->RecallEntry(kScope, "b"));
+  EXPECT_TRUE(Recall("b"));
   EXPECT_TRUE(std::filesystem::exists(dir_ / "metadata.sqlite"));
   Reopen();
-  EXPECT_TRUE(store_->RecallEntry(kScope, "b"));
+  EXPECT_TRUE(Recall("b"));
   // In place, under both connections.
   std::fstream(dir_ / "metadata.sqlite", std::ios::in | std::ios::out) << std::string(20'000, 'x');
   for (int i = 0; i < 3; ++i) keep("c");
-  EXPECT_TRUE(store_->RecallEntry(kScope, "c"));
+  EXPECT_TRUE(Recall("c"));
 }
 
 TEST_F(DiskMetadataStoreTest, TheFilesAreTheOwnersAlone) {

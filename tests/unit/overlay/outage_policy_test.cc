@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "unit/overlay/overlay_fixture.h"
 
@@ -77,6 +78,20 @@ TEST(OutagePolicy, NothingStandsInForOtherErrors) {
         EXPECT_EQ(Outcome(code, on_outage, stand_in), ErrorCodeName(code));
       }
     }
+  }
+}
+
+TEST(OutagePolicy, AMemoryThatDoesNotAnswerIsNoPermission) {
+  for (const auto& [on_outage, expected] :
+       {std::pair{OnOutage::kFallback, "unavailable"}, {OnOutage::kAny, "later"}, {OnOutage::kError, "unavailable"}}) {
+    TestOverlay overlay({"", ""}, on_outage);
+    overlay[0].AddFile("f", "first");
+    overlay[0].Fail(ErrorCode::kUnavailable);
+    overlay[0].LoseMemory();
+    overlay[1].AddFile("f", "later");
+    overlay[1].AddDirectory("d");
+    EXPECT_EQ(overlay.Read("f"), expected);
+    EXPECT_EQ(overlay.Lookup("d").has_value(), on_outage != OnOutage::kError);
   }
 }
 

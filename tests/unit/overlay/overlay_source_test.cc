@@ -365,7 +365,7 @@ TEST(Overlay, PassesOnWhatTheLayerOfTheEntryKnows) {
   EXPECT_TRUE(overlay->GetCacheShare(entry).complete);
   EXPECT_EQ(*overlay->ReadLink("at/l", {}), "f");
   EXPECT_EQ(overlay->ReadLink("at/f", {}).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(overlay->LastKnown("at/f")->path, "at/f");
+  EXPECT_EQ((*overlay->LastKnown("at/f"))->path, "at/f");
 }
 
 TEST(Overlay, ManyThreadsMayAskWhileALayerComesAndGoes) {

@@ -202,16 +202,16 @@ TEST_F(KeyCatalogTest, OutageIsNoAbsenceAndIsNotRemembered) {
     EXPECT_EQ(Find(""), ErrorCodeName(code));
     EXPECT_EQ(List(""), ErrorCodeName(code));
   }
-  EXPECT_FALSE(Catalog().LastKnown("a"));
+  EXPECT_FALSE(*Catalog().LastKnown("a"));
   store_.Heal();
   EXPECT_EQ(Find("a"), "file");
 
   store_.Fail(ErrorCode::kUnavailable);
   clock_.Advance(std::chrono::hours(5));
   EXPECT_EQ(Find("a"), "unavailable");
-  ASSERT_TRUE(Catalog().LastKnown("a"));
-  EXPECT_FALSE(Catalog().LastKnown("a")->is_directory());
-  EXPECT_FALSE(Catalog().LastKnown("b"));
+  ASSERT_TRUE(*Catalog().LastKnown("a"));
+  EXPECT_FALSE((*Catalog().LastKnown("a"))->is_directory());
+  EXPECT_FALSE(*Catalog().LastKnown("b"));
   ASSERT_TRUE(Catalog().LastKnownListing(""));
   EXPECT_EQ(Catalog().LastKnownListing("")->size(), 1U);
 }
@@ -226,8 +226,8 @@ class MixedUpMemory final : public MetadataStore {
   void KeepEntry(std::string_view, std::string_view, const CatalogEntry&) override {}
   void KeepAbsence(std::string_view, std::string_view) override {}
   void KeepListing(std::string_view, std::string_view, std::shared_ptr<const CatalogListing>) override {}
-  std::optional<CatalogEntry> RecallEntry(std::string_view, std::string_view path) override {
-    return CatalogEntry{.name = std::string(LastComponent(path)), .object = object_, .learned_at = {}};
+  Result<std::optional<CatalogEntry>> RecallEntry(std::string_view, std::string_view path) override {
+    return std::optional(CatalogEntry{.name = std::string(LastComponent(path)), .object = object_, .learned_at = {}});
   }
   std::shared_ptr<const CatalogListing> RecallListing(std::string_view, std::string_view) override {
     return testing::MakeCatalogListing({{.name = "a", .object = object_, .learned_at = {}}}, {});
@@ -240,12 +240,12 @@ class MixedUpMemory final : public MetadataStore {
 TEST_F(KeyCatalogTest, WhatIsKeptOfAnotherObjectIsNotKnownOfThisOne) {
   MixedUpMemory memory("p/dir/a");
   const KeyCatalog catalog({.bucket = "b", .prefix = "p"}, store_, clock_, metrics_, &memory);
-  EXPECT_TRUE(catalog.LastKnown("dir/a"));
-  EXPECT_FALSE(catalog.LastKnown("other/a"));
+  EXPECT_TRUE(*catalog.LastKnown("dir/a"));
+  EXPECT_FALSE(*catalog.LastKnown("other/a"));
   EXPECT_TRUE(catalog.LastKnownListing("dir"));
   EXPECT_FALSE(catalog.LastKnownListing("other"));
   const KeyCatalog elsewhere({.bucket = "another", .prefix = "p"}, store_, clock_, metrics_, &memory);
-  EXPECT_FALSE(elsewhere.LastKnown("dir/a"));
+  EXPECT_FALSE(*elsewhere.LastKnown("dir/a"));
 }
 
 TEST_F(KeyCatalogTest, HalfAnAnswerIsNoAbsence) {

@@ -28,7 +28,9 @@ class OneDirectory final : public ObjectCatalog {
   Result<CatalogEntry> Find(std::string_view, const CallContext&) override {
     return Error{ErrorCode::kWouldBlock, "not known"};
   }
-  std::optional<CatalogEntry> LastKnown(std::string_view) const override { return std::nullopt; }
+  Result<std::optional<CatalogEntry>> LastKnown(std::string_view) const override {
+    return std::optional<CatalogEntry>();
+  }
   std::shared_ptr<const CatalogListing> LastKnownListing(std::string_view) const override { return nullptr; }
   void Forget(std::string_view) override {}
   std::string Describe(std::string_view path) const override { return std::string(path); }

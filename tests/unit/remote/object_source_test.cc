@@ -187,7 +187,7 @@ TEST_F(ObjectSourceTest, StoreAwayAnswersStaleOnlyForWhatIsWhollyCached) {
   EXPECT_EQ(*Read(**file, 0, 2 * kBlock), bytes);
 
   EXPECT_EQ(source_.Lookup("part", {}).error().code, ErrorCode::kUnavailable);
-  const auto known = source_.LastKnown("part");
+  const auto known = source_.LastKnown("part").value();
   ASSERT_TRUE(known);
   for (int i = 0; i < 4000 && source_.GetCacheShare(*known).bytes == 0; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
