@@ -44,6 +44,25 @@ class Md5Stream {
   bool usable_ = false;
 };
 
+// Gives a pin back however its reader ends.
+class PinHolder {
+ public:
+  PinHolder(ObjectTable& table, BlockPin pin) : table_(&table), pin_(std::move(pin)) {}
+  ~PinHolder() {
+    if (table_ != nullptr) (void)table_->Unpin(pin_, ReadOutcome::kNotTried);
+  }
+  PinHolder(PinHolder&& other) noexcept : table_(std::exchange(other.table_, nullptr)), pin_(std::move(other.pin_)) {}
+  PinHolder& operator=(PinHolder&&) = delete;
+
+  BlockPin& operator*() { return pin_; }
+  BlockPin* operator->() { return &pin_; }
+  bool GiveBack(ReadOutcome outcome) { return std::exchange(table_, nullptr)->Unpin(pin_, outcome); }
+
+ private:
+  ObjectTable* table_;
+  BlockPin pin_;
+};
+
 namespace {
 
 ReadOutcome OutcomeOf(const Error& error) {
@@ -53,13 +72,12 @@ ReadOutcome OutcomeOf(const Error& error) {
 }  // namespace
 
 bool BlockReader::Read(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out) {
-  if (offset_in_block > pin.range.size || out.size() > pin.range.size - offset_in_block) {
-    table_.Unpin(pin, ReadOutcome::kFailed);
-    return false;
-  }
-  const auto outcome = ReadAtOnce(pin, offset_in_block, out);
-  if (!outcome) return ReadFromDisk(std::move(pin), offset_in_block, out);
-  const bool still_counts = table_.Unpin(pin, *outcome);
+  PinHolder held(table_, std::move(pin));
+  const uint64_t size = held->range.size;
+  if (offset_in_block > size || out.size() > size - offset_in_block) return false;
+  const auto outcome = ReadAtOnce(*held, offset_in_block, out);
+  if (!outcome) return ReadFromDisk(std::move(held), offset_in_block, out);
+  const bool still_counts = held.GiveBack(*outcome);
   return *outcome == ReadOutcome::kVerified || (*outcome == ReadOutcome::kRead && still_counts);
 }
 
@@ -107,28 +125,28 @@ bool BlockReader::IsUnchanged(const BlockPin& pin) {
   return status && status->changed_ns == pin.changed_ns;
 }
 
-bool BlockReader::ReadFromDisk(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out) {
+bool BlockReader::ReadFromDisk(PinHolder held, uint64_t offset_in_block, std::span<std::byte> out) {
   struct Job {
-    BlockPin pin;
+    explicit Job(PinHolder held) : pin(std::move(held)), whole(pin->range.size) {}
+    PinHolder pin;
     std::vector<std::byte> whole;
     ReadOutcome outcome = ReadOutcome::kFailed;
   };
-  const uint64_t size = pin.range.size;
-  const auto job = std::make_shared<Job>(Job{.pin = std::move(pin), .whole = std::vector<std::byte>(size)});
+  const auto job = std::make_shared<Job>(std::move(held));
   const auto done = waiter_.Run([this, job] {
-    job->outcome = ReadWhole(job->pin, job->whole);
-    table_.Unpin(job->pin, job->outcome);
+    job->outcome = ReadWhole(*job->pin, job->whole);
+    (void)job->pin.GiveBack(job->outcome);
   });
-  if (done == DiskWaiter::Outcome::kRefused) table_.Unpin(job->pin, ReadOutcome::kFailed);
   if (done != DiskWaiter::Outcome::kDone || job->outcome != ReadOutcome::kVerified) return false;
   std::copy_n(job->whole.begin() + static_cast<std::ptrdiff_t>(offset_in_block), out.size(), out.begin());
   return true;
 }
 
 ReadOutcome BlockReader::Check(BlockPin pin, std::vector<std::byte>& buffer) {
-  buffer.resize(pin.range.size);
-  const ReadOutcome outcome = ReadWhole(pin, buffer);
-  table_.Unpin(pin, outcome);
+  PinHolder held(table_, std::move(pin));
+  buffer.resize(held->range.size);
+  const ReadOutcome outcome = ReadWhole(*held, buffer);
+  (void)held.GiveBack(outcome);
   return outcome;
 }
 

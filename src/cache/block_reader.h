@@ -6,7 +6,7 @@
 //
 // A block that was held to its checksum once is read without only as long as its file stays open, it lies in the
 // kernel's memory, nobody has changed the file since, this cache included (its ctime says so), and the kernel lost none
-// of our writes.
+// of our writes; and never of a file that was lent, whose pages the kernel may have read anew for others.
 #pragma once
 
 #include <atomic>
@@ -26,6 +26,7 @@
 namespace s3overlay {
 
 class Md5Stream;
+class PinHolder;
 
 // Thread-safe.
 class BlockReader {
@@ -48,7 +49,7 @@ class BlockReader {
   bool ReadPagesAtOnce(const DataFile& file, uint64_t offset, std::span<std::byte> out);
   bool OpenAtOnce(BlockPin& pin);
   bool IsUnchanged(const BlockPin& pin);
-  bool ReadFromDisk(BlockPin pin, uint64_t offset_in_block, std::span<std::byte> out);
+  bool ReadFromDisk(PinHolder held, uint64_t offset_in_block, std::span<std::byte> out);
   ReadOutcome ReadVerified(const BlockPin& pin, std::span<std::byte> whole);
   ReadOutcome Verify(const BlockPin& pin, std::span<const std::byte> whole);
   bool CheckBlocks(const ObjectPtr& object, const std::atomic<bool>& cancelled, Md5Stream& md5);

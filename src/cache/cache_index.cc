@@ -165,7 +165,8 @@ Result<void> CacheIndex::UpdateObject(const ObjectRow& row) {
       .Bind(row.last_use_s)
       .Bind(row.serial);
   if (!update.Run()) return Failure("write");
-  return {};
+  if (::sqlite3_changes(database_) > 0) return {};
+  return Error{ErrorCode::kNotFound, fmt::format("cache index {} has lost an object", path_)};
 }
 
 Result<void> CacheIndex::DeleteObject(int64_t serial) {

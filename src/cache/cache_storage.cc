@@ -145,8 +145,7 @@ std::shared_ptr<DataFile> CacheStorage::OpenFile(const ObjectPtr& object) {
 void CacheStorage::FinishCheck(const ObjectPtr& object, CheckResult result, uint64_t drops) {
   if (!EnsureAlive()) return;
   if (result.verdict == CheckVerdict::kComplete) {
-    Commit();
-    if (!SaveComplete(object, result.changed_ns)) result.verdict = CheckVerdict::kFailed;
+    if (!Commit() || !SaveComplete(object, result.changed_ns)) result.verdict = CheckVerdict::kFailed;
   }
   // Where a block was dropped in the meantime the row is taken back.
   if (!table_.EndCheck(object, result, drops) && object->complete_in_index) MarkDirty(object);
@@ -160,6 +159,7 @@ bool CacheStorage::SaveComplete(const ObjectPtr& object, int64_t changed_ns) {
   auto saved = index_->UpdateObject(row);
   if (saved) saved = index_->Commit();
   NoteIndexFault(saved);
+  if (!saved && saved.error().code == ErrorCode::kNotFound) table_.Doom(object);  // As in SaveDirty.
   if (saved) object->complete_in_index = true;
   return saved.has_value();
 }
@@ -204,7 +204,7 @@ bool CacheStorage::Uncomplete(const std::vector<Victim>& victims) {
     MarkDirty(victim.object);
     any = true;
   }
-  if (any) Commit();
+  if (any) (void)Commit();
   return std::none_of(victims.begin(), victims.end(),
                       [](const Victim& victim) { return !victim.whole && victim.object->complete_in_index; });
 }
@@ -256,32 +256,46 @@ void CacheStorage::CarryOutChanges() {
 
 void CacheStorage::MarkDirty(const ObjectPtr& object) { dirty_[object->serial].object = object; }
 
-void CacheStorage::Commit() {
+// False where something could not be saved; that stays dirty.
+bool CacheStorage::Commit() {
   CarryOutChanges();
-  bool saved = true;
-  const auto check = [&](const Result<void>& result) {
-    NoteIndexFault(result);
-    saved = saved && result.has_value();
-  };
-  std::vector<ObjectPtr> incomplete;
-  for (const auto& [serial, dirty] : dirty_) {
-    const ObjectRow row = table_.RowOf(dirty.object);
-    check(index_->UpdateObject(row));
-    for (const uint64_t extent : dirty.extents) {
-      const std::vector<std::byte> blob = table_.EncodeExtent(dirty.object, extent);
-      check(index_->PutExtent({.serial = serial, .extent = extent, .blob = blob}));
-    }
-    dirty.object->last_use_in_index_s = row.last_use_s;
-    if (!row.complete) incomplete.push_back(dirty.object);
-  }
-  check(index_->Commit());
-  if (saved) {
-    for (const ObjectPtr& object : incomplete) object->complete_in_index = false;
-  }
-  dirty_.clear();
+  const bool saved = SaveDirty();
   written_since_commit_ = 0;
   last_commit_ = clock_.Now();
   index_bytes_ = directory_->GetOverheadBytes();
+  return saved;
+}
+
+bool CacheStorage::SaveDirty() {
+  std::vector<std::pair<ObjectPtr, ObjectRow>> saved;
+  Result<void> result;
+  for (auto at = dirty_.begin(); result && at != dirty_.end(); ++at) {
+    const ObjectPtr& object = at->second.object;
+    saved.emplace_back(object, table_.RowOf(object));
+    result = SaveRow(saved.back().second, at->second);
+    if (result || result.error().code != ErrorCode::kNotFound) continue;
+    // Its row went with an earlier transaction that failed. Without one it would be of this run only.
+    table_.Doom(object);
+    result = {};
+  }
+  if (result) result = index_->Commit();
+  NoteIndexFault(result);
+  if (!result) return false;
+  for (const auto& [object, row] : saved) {
+    object->last_use_in_index_s = row.last_use_s;
+    if (!row.complete) object->complete_in_index = false;
+  }
+  dirty_.clear();
+  return true;
+}
+
+Result<void> CacheStorage::SaveRow(const ObjectRow& row, const Dirty& dirty) {
+  S3OVERLAY_RETURN_IF_ERROR(index_->UpdateObject(row));
+  for (const uint64_t extent : dirty.extents) {
+    const std::vector<std::byte> blob = table_.EncodeExtent(dirty.object, extent);
+    S3OVERLAY_RETURN_IF_ERROR(index_->PutExtent({.serial = row.serial, .extent = extent, .blob = blob}));
+  }
+  return {};
 }
 
 Duration CacheStorage::TimeToTick() const { return dirty_.empty() ? kTick : kCommitInterval; }
@@ -293,7 +307,7 @@ void CacheStorage::CommitIfDue() {
 
 void CacheStorage::Flush() {
   if (!EnsureAlive()) return;
-  Commit();
+  (void)Commit();
   (void)MakeRoom(0, 0);  // For what the index has grown by.
 }
 
@@ -303,7 +317,7 @@ void CacheStorage::Tick() {
   // What is known of objects lies there too, and grows while no block is written.
   index_bytes_ = directory_->GetOverheadBytes();
   (void)MakeRoom(0, 0);
-  if (!dirty_.empty()) Commit();
+  if (!dirty_.empty()) (void)Commit();
 }
 
 void CacheStorage::Clear() {
@@ -311,13 +325,13 @@ void CacheStorage::Clear() {
   table_.DoomAll();
   CarryOutChanges();
   NoteIndexFault(index_->DeleteAll());
-  Commit();
+  (void)Commit();
 }
 
 void CacheStorage::Finish() {
   if (!EnsureAlive()) return;
   SaveLastUses();
-  Commit();
+  (void)Commit();
   NoteIndexFault(index_->FinishCleanly());
 }
 

@@ -100,7 +100,9 @@ class CacheStorage {
   bool IsDueToLook(bool creates) const;
   void Forget();
 
-  void Commit();
+  bool Commit();
+  bool SaveDirty();
+  Result<void> SaveRow(const ObjectRow& row, const Dirty& dirty);
   bool WriteNow(const BlockWrite& write);
   ObjectPtr FindOrCreate(const ObjectId& id);
   std::shared_ptr<DataFile> OpenToChange(const ObjectPtr& object);

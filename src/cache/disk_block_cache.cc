@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 #include <utility>
 
 #include "s3overlay/log.h"
@@ -112,14 +113,21 @@ CacheShare DiskBlockCache::GetShare(const ObjectId& object) const {
 
 std::shared_ptr<BackingFile> DiskBlockCache::OpenComplete(const ObjectId& id) {
   const ObjectName name = NameOf(id);
-  const auto lent = table_.Lend(name);
-  if (!lent) {
-    if (const ObjectPtr incomplete = table_.Find(name)) CheckIfFull(incomplete);
+  const ObjectPtr object = table_.Find(name);
+  if (object == nullptr) return nullptr;
+  if (!table_.IsComplete(object)) {
+    CheckIfFull(object);
     return nullptr;
   }
   const auto opened = std::make_shared<std::shared_ptr<BackingFile>>();
-  const auto done = waiter_.Run([this, lent = *lent, opened] { *opened = OpenLent(lent); });
+  const auto done = waiter_.Run([this, name, opened] { *opened = LendAndOpen(name); });
   return done == DiskWaiter::Outcome::kDone ? *opened : nullptr;
+}
+
+std::shared_ptr<BackingFile> DiskBlockCache::LendAndOpen(const ObjectName& name) {
+  MutexLock lock(lending_[ObjectNameHash{}(name) % lending_.size()]);
+  const auto lent = table_.Lend(name);
+  return lent ? OpenLent(*lent) : nullptr;
 }
 
 // A descriptor of its own, of a file that nobody has changed since it was found to be complete.
@@ -146,11 +154,20 @@ void DiskBlockCache::CheckIfFull(const ObjectPtr& object) {
   const auto drops = table_.BeginCheck(object);
   if (!drops) return;
   const bool submitted = checker_.TrySubmit([this, object, drops = *drops] {
-    const CheckResult result = reader_.CheckWhole(object, stopping_);
+    const CheckResult result = CheckWhole(object);
     writer_->Post([this, object, result, drops] { storage_.FinishCheck(object, result, drops); });
   });
   // Another time: OpenComplete asks again.
   if (!submitted) (void)table_.EndCheck(object, {}, *drops);
+}
+
+// Without memory there is no verdict, and there may be one later.
+CheckResult DiskBlockCache::CheckWhole(const ObjectPtr& object) {
+  try {
+    return reader_.CheckWhole(object, stopping_);
+  } catch (const std::bad_alloc&) {
+    return {};
+  }
 }
 
 void DiskBlockCache::Clear() {

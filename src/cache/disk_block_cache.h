@@ -12,6 +12,7 @@
 // the writer's thread and are dropped meanwhile. Only a file that was handed to the kernel hangs with its disk.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -28,6 +29,7 @@
 #include "s3overlay/block_cache.h"
 #include "s3overlay/clock.h"
 #include "s3overlay/metrics.h"
+#include "s3overlay/mutex.h"
 #include "s3overlay/thread_pool.h"
 
 namespace s3overlay {
@@ -87,8 +89,10 @@ class DiskBlockCache final : public BlockCache {
  private:
   DiskBlockCache(DiskBlockCacheOptions options, const Clock& clock, Metrics& metrics);
   Result<void> Start();
+  std::shared_ptr<BackingFile> LendAndOpen(const ObjectName& name);
   std::shared_ptr<BackingFile> OpenLent(const LentObject& lent);
   void CheckIfFull(const ObjectPtr& object);
+  CheckResult CheckWhole(const ObjectPtr& object);
   Result<void> VerifyObject(const ObjectPtr& object, const CallContext& context, CacheVerifyReport& report);
 
   // Constant after construction.
@@ -103,6 +107,8 @@ class DiskBlockCache final : public BlockCache {
   DiskWaiter waiter_;
   BlockReader reader_;
   std::atomic<bool> stopping_{false};
+  // By the object's name. Marking a file changes it, which a second one must not take for a stranger's change.
+  std::array<Mutex, 16> lending_;
   std::unique_ptr<CacheWriter> writer_;
   ThreadPool checker_;
 };

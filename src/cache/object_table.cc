@@ -48,11 +48,13 @@ std::optional<BlockPin> ObjectTable::PinLocked(const ObjectPtr& object, uint64_t
   const BlockSlot* slot = object->blocks.Find(index);
   if (slot == nullptr || slot->pins == kMaxPins) return std::nullopt;
   object->blocks.Pin(index);
+  // The kernel may read a lent file for its readers, unchecked, and we would find its pages.
+  const bool only_ours = !object->lent && !object->syncing;
   return BlockPin{.object = object,
                   .index = index,
                   .range = object->blocks.RangeOf(index),
                   .checksum = slot->checksum,
-                  .checked = object->blocks.IsChecked(*slot) && !object->syncing,
+                  .checked = object->blocks.IsChecked(*slot) && only_ours,
                   .changed_ns = object->changed_ns,
                   .file = object->file};
 }
@@ -129,6 +131,11 @@ CacheShare ObjectTable::GetShare(const ObjectName& name) const {
   const ObjectPtr object = FindLocked(name);
   if (object == nullptr) return {};
   return {.bytes = object->blocks.present_bytes(), .complete = object->blocks.is_full()};
+}
+
+bool ObjectTable::IsComplete(const ObjectPtr& object) const {
+  MutexLock lock(mu_);
+  return object->complete;
 }
 
 TableTotals ObjectTable::GetTotals() const {

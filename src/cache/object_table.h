@@ -132,6 +132,7 @@ class ObjectTable {
   void KeepOpen(const ObjectPtr& object, std::shared_ptr<DataFile> file) S3OVERLAY_EXCLUDES(mu_);
   bool Has(const ObjectName& name, uint64_t index) const S3OVERLAY_EXCLUDES(mu_);
   CacheShare GetShare(const ObjectName& name) const S3OVERLAY_EXCLUDES(mu_);
+  bool IsComplete(const ObjectPtr& object) const S3OVERLAY_EXCLUDES(mu_);
   TableTotals GetTotals() const S3OVERLAY_EXCLUDES(mu_);
   std::vector<ObjectPtr> ListObjects() const S3OVERLAY_EXCLUDES(mu_);
   std::vector<uint64_t> ListBlocks(const ObjectPtr& object) const S3OVERLAY_EXCLUDES(mu_);

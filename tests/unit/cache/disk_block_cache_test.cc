@@ -4,6 +4,12 @@
 #include "cache/disk_block_cache.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <csignal>
+#include <latch>
+#include <thread>
 
 #include "unit/cache/disk_block_cache_fixture.h"
 
@@ -291,6 +297,64 @@ TEST_F(DiskBlockCacheTest, VerifyFindsAndRepairs) {
   EXPECT_FALSE(Has(partial, 1));
   EXPECT_EQ(cache_->Verify({})->damaged_blocks, 0U);
   EXPECT_EQ(cache_->Verify({.deadline = Deadline::At(clock_.Now())}).error().code, ErrorCode::kTimedOut);
+}
+
+// While there is one, no file of this process grows beyond so many bytes, as on a disk that is full; those that are
+// larger stay.
+class SmallFilesOnly {
+ public:
+  explicit SmallFilesOnly(rlim_t bytes) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  }
+  ~SmallFilesOnly() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  SmallFilesOnly(const SmallFilesOnly&) = delete;
+  SmallFilesOnly& operator=(const SmallFilesOnly&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(DiskBlockCacheTest, WhatTheIndexCouldNotSaveIsSavedLater) {
+  const ObjectId known = MakeObject("known", 2 * kBlock);
+  Put(known, 0);
+  cache_->Flush();
+  const ObjectId unknown = MakeObject("new", 2 * kBlock);
+  {
+    const SmallFilesOnly full(2 * kBlock);
+    Put(known, 1);
+    cache_->Flush();
+    Put(unknown, 0);
+    cache_->Flush();
+  }
+  cache_->Flush();
+  Put(unknown, 0);  // Its row was lost with the transaction.
+  cache_->Flush();
+  Reopen();
+  EXPECT_TRUE(Has(known, 0));
+  EXPECT_TRUE(Has(known, 1));
+  EXPECT_TRUE(Has(unknown, 0));
+  EXPECT_GT(metrics_.Get(Metric::kCacheIoErrors), 0U) << "nothing failed";
+}
+
+TEST_F(DiskBlockCacheTest, TheFirstLoansOfAFileDoNotDoubtEachOther) {
+  for (int round = 0; round < 40; ++round) {
+    const ObjectId object = MakeObject("object-" + std::to_string(round), 2 * kBlock);
+    PutAll(object);
+    std::latch all(8);
+    std::atomic<int> lent{0};
+    std::vector<std::thread> borrowers;
+    for (int i = 0; i < 8; ++i) {
+      borrowers.emplace_back([&] {
+        all.arrive_and_wait();
+        if (cache_->OpenComplete(object) != nullptr) ++lent;
+      });
+    }
+    for (std::thread& borrower : borrowers) borrower.join();
+    ASSERT_EQ(lent, 8) << "in round " << round;
+  }
 }
 
 }  // namespace

@@ -63,5 +63,16 @@ TEST_F(ObjectTableTest, WhatWasVerifiedBeforeAChangeIsNotBelievedAfterIt) {
   EXPECT_FALSE(IsBelieved());
 }
 
+TEST_F(ObjectTableTest, NorIsWhatTheKernelMayHaveReadByItself) {
+  table_.AddBlock(object_, 1, 18);
+  const auto drops = table_.BeginCheck(object_);
+  ASSERT_TRUE(drops);
+  ASSERT_TRUE(table_.EndCheck(object_, {.verdict = CheckVerdict::kComplete, .changed_ns = 1}, *drops));
+  Verify();
+  EXPECT_TRUE(IsBelieved());
+  ASSERT_TRUE(table_.Lend(object_->name));
+  EXPECT_FALSE(IsBelieved());
+}
+
 }  // namespace
 }  // namespace s3overlay
