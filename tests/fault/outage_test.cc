@@ -7,6 +7,7 @@
 #include <chrono>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fault/fault_fixture.h"
@@ -230,6 +231,26 @@ TEST_F(Offline, O03_NothingValidIsDroppedFromTheCache) {
   EXPECT_TRUE(Holds(At("a"), object));
   EXPECT_TRUE(Holds(At("b"), object));
   EXPECT_EQ(proxy().Count("GET", "/a") + proxy().Count("GET", "/b"), gets) << "fetched again";
+}
+
+// Keys that are refused and a bucket that is gone are no new versions.
+TEST_F(Offline, O03_NorBecauseItSaidNo) {
+  sandbox().AllowErrorsInLog();
+  const std::string object = Pattern(700 * kKiB);
+  Put("a", object);
+  MountStore({"--metadata-ttl", "1s", "--negative-ttl", "1s"});
+  ASSERT_TRUE(Holds(At("a"), object));
+  ASSERT_TRUE(ComesToCache("a"));
+  const int gets = proxy().Count("GET", "/a");
+  for (const auto& [status, code] : {std::pair{"403 Forbidden", "AccessDenied"}, {"404 Not Found", "NoSuchBucket"}}) {
+    proxy().AddRule({.fault = {.answer = S3ErrorAnswer(status, code)}});
+    ASSERT_TRUE(ComesToState("a", "stale")) << code;
+    EXPECT_TRUE(Holds(At("a"), object)) << code;
+    proxy().ClearRules();
+    ASSERT_TRUE(ComesToState("a", "fresh")) << code;
+    EXPECT_TRUE(Holds(At("a"), object)) << code;
+    EXPECT_EQ(proxy().Count("GET", "/a"), gets) << "fetched again after " << code;
+  }
 }
 
 TEST_F(Offline, O04_WhatIsKnownOfAnObjectsSizeOutlivesTheMount) {
