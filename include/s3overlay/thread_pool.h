@@ -40,7 +40,8 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // False when the queue is full or the pool is stopping; the task is then not run. Tasks must not throw.
+  // False when the queue is full, the pool is stopping, or there is no memory; the task is then not run. A task that
+  // runs out of memory ends there, and whoever waits for it has to be told by what it holds. It must not throw others.
   [[nodiscard]] bool TrySubmit(Task task) S3OVERLAY_EXCLUDES(mu_);
 
   // Takes no more tasks, drops those that wait, returns when the running ones have ended. May be called twice.
@@ -53,6 +54,7 @@ class ThreadPool {
 
  private:
   void Work() S3OVERLAY_EXCLUDES(mu_);
+  void RunTask(const Task& task) const;
 
   const ThreadPoolOptions options_;
 

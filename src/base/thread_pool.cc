@@ -4,7 +4,10 @@
 #include <pthread.h>
 
 #include <exception>
+#include <new>
 #include <utility>
+
+#include "s3overlay/log.h"
 
 namespace s3overlay {
 
@@ -15,7 +18,11 @@ ThreadPool::~ThreadPool() { Stop(); }
 bool ThreadPool::TrySubmit(Task task) {
   MutexLock lock(mu_);
   if (stopping_ || queue_.size() >= options_.queue_limit) return false;
-  queue_.push_back(std::move(task));
+  try {
+    queue_.push_back(std::move(task));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   if (waiting_ < queue_.size() && threads_.size() < options_.threads) {
     try {
       threads_.emplace_back([this] { Work(); });
@@ -54,6 +61,14 @@ QueueLength ThreadPool::GetQueue() const {
   return {.name = options_.name, .length = queue_.size(), .limit = options_.queue_limit};
 }
 
+void ThreadPool::RunTask(const Task& task) const {
+  try {
+    task();
+  } catch (const std::bad_alloc&) {
+    log::Error("{}: no memory; a task is given up", options_.name);
+  }
+}
+
 void ThreadPool::Work() {
   ::pthread_setname_np(::pthread_self(), options_.name.substr(0, 15).c_str());
   MutexLock lock(mu_);
@@ -68,7 +83,7 @@ void ThreadPool::Work() {
     queue_.pop_front();
     ++running_;
     lock.Unlock();
-    task();
+    RunTask(task);
     task = nullptr;  // What the task holds is let go before the pool counts as idle.
     lock.Lock();
     --running_;

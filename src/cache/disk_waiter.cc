@@ -2,6 +2,7 @@
 #include "cache/disk_waiter.h"
 
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "s3overlay/mutex.h"
@@ -14,8 +15,18 @@ struct Rendezvous {
   Mutex mu;
   CondVar changed;
   bool ended S3OVERLAY_GUARDED_BY(mu) = false;
+  bool failed S3OVERLAY_GUARDED_BY(mu) = false;
   bool given_up S3OVERLAY_GUARDED_BY(mu) = false;
 };
+
+bool EndsWell(const std::function<void()>& task) {
+  try {
+    task();
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -26,9 +37,10 @@ DiskWaiter::Outcome DiskWaiter::Run(std::function<void()> task) {
   if (overdue_.load(std::memory_order_relaxed) > 0) return Outcome::kRefused;
   const auto meeting = std::make_shared<Rendezvous>();
   const bool taken = pool_.TrySubmit([this, meeting, task = std::move(task)] {
-    task();
+    const bool done = EndsWell(task);
     MutexLock lock(meeting->mu);
     meeting->ended = true;
+    meeting->failed = !done;
     if (meeting->given_up) overdue_.fetch_sub(1, std::memory_order_relaxed);
     meeting->changed.Signal();
   });
@@ -45,7 +57,7 @@ DiskWaiter::Outcome DiskWaiter::Run(std::function<void()> task) {
     }
     meeting->changed.WaitFor(meeting->mu, left);
   }
-  return Outcome::kDone;
+  return meeting->failed ? Outcome::kFailed : Outcome::kDone;
 }
 
 }  // namespace s3overlay

@@ -29,6 +29,7 @@ class DiskWaiter {
     kDone,
     kOverdue,  // Started, and may yet end: what the task uses has to be its own.
     kRefused,  // Never run.
+    kFailed,   // Ended by a lack of memory.
   };
 
   explicit DiskWaiter(DiskWaiterOptions options);

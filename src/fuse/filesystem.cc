@@ -78,7 +78,20 @@ CallContext Filesystem::ContextOf(LaneKind kind, bool may_block) const {
 }
 
 void Filesystem::Dispatch(fuse_req_t handle, LaneKind kind, Operation operation) {
-  const auto request = std::make_shared<Request>(handle);
+  std::shared_ptr<Request> request;
+  try {
+    request = std::make_shared<Request>(handle);
+    Handle(request, kind, std::move(operation));
+  } catch (const std::bad_alloc&) {
+    if (request == nullptr) {
+      fuse_reply_err(handle, ENOMEM);
+    } else if (!request->replied()) {
+      request->ReplyError(ENOMEM);
+    }
+  }
+}
+
+void Filesystem::Handle(const std::shared_ptr<Request>& request, LaneKind kind, Operation operation) {
   const Result<void> at_once = Attempt(operation, *request, ContextOf(kind, false));
   if (at_once || at_once.error().code != ErrorCode::kWouldBlock) {
     Finish(*request, at_once);

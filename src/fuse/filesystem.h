@@ -84,6 +84,7 @@ class Filesystem {
 
   // Runs `operation` now or in a lane; an error that it returns is the answer.
   void Dispatch(fuse_req_t request, LaneKind kind, Operation operation);
+  void Handle(const std::shared_ptr<Request>& request, LaneKind kind, Operation operation);
   CallContext ContextOf(LaneKind kind, bool may_block) const;
   static Result<void> Attempt(const Operation& operation, Request& request, const CallContext& context);
   static void Finish(Request& request, const Result<void>& result);

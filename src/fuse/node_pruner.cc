@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <new>
 #include <optional>
 #include <set>
 #include <utility>
@@ -63,7 +64,13 @@ void NodePruner::Stop() {
 }
 
 void NodePruner::Run() {
-  Work();
+  while (!stopping()) {
+    try {
+      Work();
+    } catch (const std::bad_alloc&) {
+      log::Error("no memory to tell the kernel what it may forget; tried again in a second");
+    }
+  }
   MutexLock lock(mu_);
   ended_ = true;
   wake_.SignalAll();

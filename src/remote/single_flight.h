@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -60,6 +61,8 @@ class SingleFlight {
   }
 
  private:
+  static constexpr char kNoMemory[] = "no memory";  // So short that a string of it takes none.
+
   struct Flight {
     std::optional<Result<T>> answer;
   };
@@ -70,7 +73,7 @@ class SingleFlight {
       return ask();
     } catch (...) {
       MutexLock lock(mu_);
-      Land(key, Error{ErrorCode::kCancelled, "whoever asked could not go on"});
+      Land(key, Error{ErrorCode::kCancelled, kNoMemory});
       throw;
     }
   }
@@ -81,7 +84,11 @@ class SingleFlight {
 
   void Land(const std::string& key, const Result<T>& answer) S3OVERLAY_REQUIRES(mu_) {
     const auto at = flights_.find(key);
-    at->second->answer = answer;
+    try {
+      at->second->answer = answer;
+    } catch (const std::bad_alloc&) {
+      at->second->answer = Error{ErrorCode::kCancelled, kNoMemory};
+    }
     flights_.erase(at);
     landed_.SignalAll();
   }

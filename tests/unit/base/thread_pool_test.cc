@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <latch>
+#include <new>
 
 namespace s3overlay {
 namespace {
@@ -50,6 +51,15 @@ TEST(ThreadPool, StopDropsWhatWaitsAndTakesNoMore) {
   ThreadPool pool({.name = "t", .threads = 1, .queue_limit = 10});
   pool.Stop();
   EXPECT_FALSE(pool.TrySubmit([] {}));
+}
+
+TEST(ThreadPool, ATaskThatRunsOutOfMemoryIsGivenUp) {
+  ThreadPool pool({.name = "t", .threads = 1, .queue_limit = 10});
+  bool ran = false;
+  ASSERT_TRUE(pool.TrySubmit([] { throw std::bad_alloc(); }));
+  ASSERT_TRUE(pool.TrySubmit([&] { ran = true; }));
+  pool.WaitIdle();
+  EXPECT_TRUE(ran);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <latch>
 #include <memory>
+#include <new>
 #include <thread>
 
 namespace s3overlay {
@@ -32,6 +33,12 @@ TEST(DiskWaiterTest, LeavesADiskAloneThatHangsUntilItHasAnswered) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_EQ(overdue, 1) << "it answered, and was asked again";
+}
+
+TEST(DiskWaiterTest, WhatRunsOutOfMemoryEndsAndHarmsNobody) {
+  DiskWaiter waiter({.patience = std::chrono::minutes(1)});
+  EXPECT_EQ(waiter.Run([] { throw std::bad_alloc(); }), Outcome::kFailed);
+  EXPECT_EQ(waiter.Run([] {}), Outcome::kDone);
 }
 
 }  // namespace
