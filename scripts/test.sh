@@ -47,11 +47,12 @@ linker="-fuse-ld=lld -B/usr/lib/llvm-19/bin"
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 
 server=$(mktemp -d /tmp/s3overlay-test-server.XXXXXX)
+suppressions=$(mktemp /tmp/s3overlay-test-suppressions.XXXXXX)  # This clone may lie where other users cannot go.
 server_up=false
 finish() {
   if $server_up; then scripts/s3-server.sh stop "$server" || true; fi
   scripts/swift-server.sh stop "$server/swift" || true
-  rm -rf "$server"
+  rm -rf "$server" "$suppressions"
 }
 trap finish EXIT
 
@@ -142,7 +143,8 @@ for stage in "${stages[@]}"; do
       ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 build_and_test run_tests_sanitized asan -DCMAKE_CXX_COMPILER=g++ \
         -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -g1" -DS3OVERLAY_SANITIZE=address -DS3OVERLAY_LIBFUSE=system ;;
     tsan)
-      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/support/thread_sanitizer.supp build_and_test run_tests_sanitized tsan -DCMAKE_CXX_COMPILER=clang++-19 \
+      install -m 644 tests/support/thread_sanitizer.supp "$suppressions"
+      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$suppressions build_and_test run_tests_sanitized tsan -DCMAKE_CXX_COMPILER=clang++-19 \
         -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS="-O1 -g1" -DS3OVERLAY_SANITIZE=thread ;;
     swift) test_on_swift ;;
     fuzz) scripts/fuzz.sh --seconds 60 ;;

@@ -28,6 +28,7 @@ using ::testing::Contains;
 
 constexpr size_t kBlock = 128 * kKiB;
 constexpr uint64_t kMiddle = 8 * kMiB;
+constexpr int kOpTimeout = 2;  // Seconds.
 
 // --- What makes a store unreachable.
 
@@ -94,6 +95,29 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
     outage_.reset();
   }
 
+  // As those of everybody, and none takes longer than an operation may.
+  template <typename Operation>
+  static auto InTime(const std::string& path, Operation operation) {
+    decltype(operation()) outcome{};
+    EXPECT_LT(SecondsOf([&] { outcome = operation(); }), Promise(kOpTimeout + 2)) << path;
+    return outcome;
+  }
+  static int StatError(const std::string& path) {
+    return InTime(path, [&] { return testing::StatError(path); });
+  }
+  static int OpenError(const std::string& path) {
+    return InTime(path, [&] { return testing::OpenError(path); });
+  }
+  static ReadOutcome ReadDirect(const std::string& path, uint64_t offset, size_t size) {
+    return InTime(path, [&] { return testing::ReadDirect(path, offset, size); });
+  }
+  static ReadOutcome ReadAt(int fd, uint64_t offset, size_t size) {
+    return InTime("a handle", [&] { return testing::ReadAt(fd, offset, size); });
+  }
+  static NamesOutcome ListNames(const std::string& path) {
+    return InTime(path, [&] { return testing::ListNames(path); });
+  }
+
   void PutEverything() {
     Put("cached", cached_);
     WriteLocal("cached", Pattern(cached_.size(), 9));
@@ -122,7 +146,7 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
   }
   void MountOnTheWay() {
     outage_->Mount([this](std::vector<std::string> arguments) {
-      arguments.insert(arguments.end(), {"--op-timeout", "2s"});
+      arguments.insert(arguments.end(), {"--op-timeout", std::to_string(kOpTimeout) + "s"});
       MountBoth(arguments);
     });
   }
@@ -179,7 +203,7 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
     }
   }
   void ExpectStandIns() {
-    EXPECT_TRUE(Holds(At("twins/same"), "my bytes")) << "row 05";
+    EXPECT_LT(SecondsOf([&] { EXPECT_TRUE(Holds(At("twins/same"), "my bytes")) << "row 05"; }), Promise(2));
     EXPECT_EQ(State("twins/same"), "degraded") << "row 05";
     ExpectHonestError(OpenError(At("twins/other")), "row 05: known to differ");
     EXPECT_TRUE(Holds(At("unknown/both"), "local")) << "row 05";
