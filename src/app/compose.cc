@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "cache/lost_metadata_store.h"
 #include "config/mount_config.h"
 #include "local/local_source.h"
 #include "remote/object_source.h"
@@ -112,9 +113,12 @@ Result<void> RunningGraph::OpenCache(const MountConfig& config, const std::strin
       std::min<size_t>(metadata_options.max_queued_entries, metadata_options.max_entries);
   auto metadata = DiskMetadataStore::Open(std::move(metadata_options), clock_);
   if (metadata) {
+    disk_metadata_ = metadata->get();
     metadata_ = std::move(*metadata);
   } else {
-    log::Warning("what is known of objects will not outlast this mount: {}", metadata.error().message);
+    metadata_ = std::make_unique<LostMetadataStore>();
+    log::Warning("what is known of objects will not outlast this mount, nor is what was known before: {}",
+                 metadata.error().message);
   }
   return {};
 }
@@ -200,7 +204,7 @@ std::vector<QueueLength> RunningGraph::GetQueues() const {
   std::vector<QueueLength> queues = fetcher_->GetQueues();
   for (const auto& catalog : catalogs_) queues.push_back(catalog->GetQueue());
   if (cache_ != nullptr) std::ranges::move(cache_->GetQueues(), std::back_inserter(queues));
-  if (metadata_ != nullptr) queues.push_back(metadata_->GetQueue());
+  if (disk_metadata_ != nullptr) queues.push_back(disk_metadata_->GetQueue());
   return queues;
 }
 

@@ -83,7 +83,8 @@ class RunningGraph {
   StoreReturn store_return_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::unique_ptr<DiskBlockCache> cache_;
-  std::unique_ptr<DiskMetadataStore> metadata_;
+  std::unique_ptr<MetadataStore> metadata_;
+  const DiskMetadataStore* disk_metadata_ = nullptr;  // The same, where it could be opened.
   std::unique_ptr<BlockFetcher> fetcher_;
   std::vector<std::unique_ptr<KeyCatalog>> catalogs_;
   std::unique_ptr<OverlaySource> overlay_;

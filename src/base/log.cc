@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <new>
 
 #include "s3overlay/unique_fd.h"
 
@@ -142,7 +143,9 @@ namespace log {
 
 bool IsEnabled(LogLevel level) { return GetCurrent().logger->should_log(ToSpdlog(level)); }
 
-void Write(LogLevel level, fmt::string_view format, fmt::format_args args) {
+namespace {
+
+void WriteOrThrow(LogLevel level, fmt::string_view format, fmt::format_args args) {
   Current& current = GetCurrent();
   const auto spdlog_level = ToSpdlog(level);
   if (!current.logger->should_log(spdlog_level)) return;
@@ -153,6 +156,16 @@ void Write(LogLevel level, fmt::string_view format, fmt::format_args args) {
                        kLevelNames[static_cast<size_t>(level)], JsonString(text));
   }
   current.logger->log(spdlog_level, spdlog::string_view_t(text.data(), text.size()));
+}
+
+}  // namespace
+
+// A line that finds no memory is lost: those who tell of a lack of memory must not fail by it.
+void Write(LogLevel level, fmt::string_view format, fmt::format_args args) {
+  try {
+    WriteOrThrow(level, format, args);
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 }  // namespace log

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <new>
 #include <utility>
 
 #include "cache/cache_directory.h"
@@ -210,13 +211,16 @@ bool BlockReader::CheckBlocks(const ObjectPtr& object, const std::atomic<bool>& 
 // The kernel tells of a lost write once, and may read the old bytes from then on: nothing of the file is worth keeping.
 bool BlockReader::Sync(const ObjectPtr& object, DataFile& file) {
   table_.SetSyncing(object, true);
-  auto synced = file.Sync();
-  if (!synced) {
-    faults_.Note(synced.error());
-    table_.Doom(object);
+  bool is_synced = false;
+  try {
+    const auto synced = file.Sync();
+    is_synced = synced.has_value();
+    if (!synced) faults_.Note(synced.error());
+  } catch (const std::bad_alloc&) {  // Of an error that nobody could tell of.
   }
+  if (!is_synced) table_.Doom(object);
   table_.SetSyncing(object, false);
-  return synced.has_value();
+  return is_synced;
 }
 
 Result<std::shared_ptr<DataFile>> BlockReader::OpenFile(const ObjectPtr& object) {

@@ -198,6 +198,10 @@ Result<void> CacheIndex::DeleteAll() {
 Result<void> CacheIndex::Commit() {
   if (in_transaction_) S3OVERLAY_RETURN_IF_ERROR(Execute("COMMIT"));
   in_transaction_ = false;
+  return {};
+}
+
+Result<void> CacheIndex::CheckpointIfLarge() {
   if (AllocatedBytes(path_ + "-wal") < wal_limit_) return {};
   return Execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }

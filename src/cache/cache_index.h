@@ -74,6 +74,9 @@ class CacheIndex {
 
   Result<void> Commit();
 
+  // Where the log has grown beyond its limit. What was committed is safe also where this fails.
+  Result<void> CheckpointIfLarge();
+
   // Commits, marks the end of this run as orderly and puts everything on the medium.
   Result<void> FinishCleanly();
 

@@ -158,8 +158,11 @@ bool CacheStorage::SaveComplete(const ObjectPtr& object, int64_t changed_ns) {
   row.changed_ns = changed_ns;
   auto saved = index_->UpdateObject(row);
   if (saved) saved = index_->Commit();
+  if (!saved && saved.error().code == ErrorCode::kNotFound) {
+    table_.Doom(object);  // As in SaveDirty; or it was evicted meanwhile.
+    return false;
+  }
   NoteIndexFault(saved);
-  if (!saved && saved.error().code == ErrorCode::kNotFound) table_.Doom(object);  // As in SaveDirty.
   if (saved) object->complete_in_index = true;
   return saved.has_value();
 }
@@ -260,6 +263,7 @@ void CacheStorage::MarkDirty(const ObjectPtr& object) { dirty_[object->serial].o
 bool CacheStorage::Commit() {
   CarryOutChanges();
   const bool saved = SaveDirty();
+  if (saved) NoteIndexFault(index_->CheckpointIfLarge());
   written_since_commit_ = 0;
   last_commit_ = clock_.Now();
   index_bytes_ = directory_->GetOverheadBytes();

@@ -153,21 +153,31 @@ std::shared_ptr<BackingFile> DiskBlockCache::OpenLent(const LentObject& lent) {
 void DiskBlockCache::CheckIfFull(const ObjectPtr& object) {
   const auto drops = table_.BeginCheck(object);
   if (!drops) return;
-  const bool submitted = checker_.TrySubmit([this, object, drops = *drops] {
-    const CheckResult result = CheckWhole(object);
-    writer_->Post([this, object, result, drops] { storage_.FinishCheck(object, result, drops); });
-  });
-  // Another time: OpenComplete asks again.
-  if (!submitted) (void)table_.EndCheck(object, {}, *drops);
+  EndCheckOnFailure(object, *drops,
+                    [&] { return checker_.TrySubmit([this, object, drops = *drops] { CheckWhole(object, drops); }); });
 }
 
-// Without memory there is no verdict, and there may be one later.
-CheckResult DiskBlockCache::CheckWhole(const ObjectPtr& object) {
+// On the checker's thread, and then on the writer's.
+void DiskBlockCache::CheckWhole(const ObjectPtr& object, uint64_t drops) {
+  EndCheckOnFailure(object, drops, [&] {
+    const CheckResult result = reader_.CheckWhole(object, stopping_);
+    writer_->Post([this, object, result, drops] {
+      EndCheckOnFailure(object, drops, [&] {
+        storage_.FinishCheck(object, result, drops);
+        return true;
+      });
+    });
+    return true;
+  });
+}
+
+// Without memory, or with too much to do, there is no verdict; OpenComplete asks again another time.
+void DiskBlockCache::EndCheckOnFailure(const ObjectPtr& object, uint64_t drops, const std::function<bool()>& step) {
   try {
-    return reader_.CheckWhole(object, stopping_);
+    if (step()) return;
   } catch (const std::bad_alloc&) {
-    return {};
   }
+  (void)table_.EndCheck(object, {}, drops);
 }
 
 void DiskBlockCache::Clear() {

@@ -15,6 +15,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -92,7 +93,8 @@ class DiskBlockCache final : public BlockCache {
   std::shared_ptr<BackingFile> LendAndOpen(const ObjectName& name);
   std::shared_ptr<BackingFile> OpenLent(const LentObject& lent);
   void CheckIfFull(const ObjectPtr& object);
-  CheckResult CheckWhole(const ObjectPtr& object);
+  void CheckWhole(const ObjectPtr& object, uint64_t drops);
+  void EndCheckOnFailure(const ObjectPtr& object, uint64_t drops, const std::function<bool()>& step);
   Result<void> VerifyObject(const ObjectPtr& object, const CallContext& context, CacheVerifyReport& report);
 
   // Constant after construction.

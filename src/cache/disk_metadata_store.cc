@@ -21,6 +21,8 @@ void RemoveFiles(const std::string& path) {
 
 // So few that nobody who asks for another name waits long behind them.
 constexpr size_t kNamesAtATime = 1024;
+constexpr Duration kLongestRecall =
+    std::chrono::seconds(4);  // Of all pieces of a listing; less than an unmount may take.
 
 // What another thread reads, which may come with it later than anybody waits.
 template <typename Known>
@@ -131,11 +133,12 @@ Result<void> DiskMetadataStore::WriteAll(const std::vector<Change>& changes) {
 
 Result<void> DiskMetadataStore::Write(const Change& change) {
   const MetadataKey key{change.scope, change.path};
+  const int64_t now_ns = ToWall(clock_.Now());
   if (const auto* entry = std::get_if<CatalogEntry>(&change.what)) {
-    return writer_->PutName(key, {.entry = *entry, .learned_ns = ToWall(entry->learned_at)});
+    return writer_->PutName(key, {.entry = *entry, .learned_ns = ToWall(entry->learned_at)}, now_ns);
   }
   if (const auto* listing = std::get_if<Listing>(&change.what)) {
-    return writer_->PutListing(key, **listing, ToWall((*listing)->learned_at()), ToWall(clock_.Now()));
+    return writer_->PutListing(key, **listing, ToWall((*listing)->learned_at()), now_ns);
   }
   return writer_->Remove(key);
 }
@@ -172,7 +175,9 @@ Result<std::optional<CatalogEntry>> DiskMetadataStore::RecallEntry(std::string_v
 std::shared_ptr<const CatalogListing> DiskMetadataStore::RecallListing(std::string_view scope, std::string_view path) {
   const auto recalled = std::make_shared<Recalled<KnownDirectory>>(scope, path);
   KnownDirectory& known = recalled->known;
+  const auto give_up_at = std::chrono::steady_clock::now() + kLongestRecall;
   while (!known.is_whole) {
+    if (std::chrono::steady_clock::now() > give_up_at) return nullptr;
     const Result<void> asked = Ask([recalled](MetadataDatabase& database) {
       return database.ReadListing(recalled->key(), kNamesAtATime, &recalled->known);
     });

@@ -86,7 +86,6 @@ bool WriteName(SqliteStatement& insert, int64_t directory, const CatalogEntry& e
   return insert.BindBytes(object.storage_class).Bind(object.archived).Bind(learned_ns).Run();
 }
 
-constexpr char kPutName[] = "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr char kAddName[] = "INSERT OR IGNORE INTO names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 // Two listings with the same one are the same: then only the time changes.
@@ -155,20 +154,32 @@ Result<int64_t> MetadataDatabase::DirectoryId(const MetadataKey& key, int64_t no
   return id;
 }
 
-Result<void> MetadataDatabase::PutName(const MetadataKey& key, const KnownName& known) {
+Result<void> MetadataDatabase::PutName(const MetadataKey& key, const KnownName& known, int64_t now_ns) {
   const SplitPath split = Split(key.path);
   if (split.name.empty()) return {};  // The root is there without being told.
-  Result<int64_t> directory = DirectoryId({key.scope, split.directory}, known.learned_ns);
+  const MetadataKey parent{key.scope, split.directory};
+  const auto is_later = [&](int64_t learned_ns) { return learned_ns > known.learned_ns && learned_ns <= now_ns; };
+  const Result<int64_t> listed = ListedAt(parent);
+  if (!listed) return listed.error();
+  if (is_later(*listed)) return {};
+  Result<int64_t> directory = DirectoryId(parent, known.learned_ns);
   if (!directory) return directory.error();
+  SqliteStatement clear(
+      database_, "DELETE FROM names WHERE directory = ?1 AND name = ?2 AND (learned_ns <= ?3 OR learned_ns > ?4)");
+  clear.Bind(*directory).BindBytes(split.name).Bind(known.learned_ns).Bind(now_ns);
+  if (!clear.Run()) return Failure("write");
   CatalogEntry entry = known.entry;
   entry.name = split.name;
-  SqliteStatement insert(database_, kPutName);
+  SqliteStatement insert(database_, kAddName);
   if (!WriteName(insert, *directory, entry, known.learned_ns)) return Failure("write");
   return {};
 }
 
 Result<void> MetadataDatabase::PutListing(const MetadataKey& key, const CatalogListing& listing, int64_t listed_ns,
                                           int64_t now_ns) {
+  const Result<int64_t> listed = ListedAt(key);
+  if (!listed) return listed.error();
+  if (*listed > listed_ns && *listed <= now_ns) return {};
   Result<int64_t> directory = DirectoryId(key, listed_ns);
   if (!directory) return directory.error();
   const int64_t fingerprint = Fingerprint(listing);
@@ -261,6 +272,8 @@ Result<std::optional<KnownName>> MetadataDatabase::FindName(const MetadataKey& k
 }
 
 Result<void> MetadataDatabase::ReadListing(const MetadataKey& key, size_t max_names, KnownDirectory* known) {
+  S3OVERLAY_RETURN_IF_ERROR(Execute("BEGIN"));  // Date and names of one moment.
+  const std::unique_ptr<sqlite3, decltype(&RollBackIfOpen)> open(database_, &RollBackIfOpen);
   const Result<int64_t> listed = ListedAt(key);
   if (!listed) return listed.error();
   if (*listed != known->listed_ns) *known = {};

@@ -57,9 +57,9 @@ class MetadataDatabase {
   // All of `changes` or nothing.
   Result<void> InTransaction(const std::function<Result<void>()>& changes);
 
-  Result<void> PutName(const MetadataKey& key, const KnownName& known);
-
-  // What was learned of a name between then and now stays: a listing takes time.
+  // What is known by a later answer stays, here and below, for answers may come late. `now_ns` tells a later one from
+  // one of a clock that was wrong.
+  Result<void> PutName(const MetadataKey& key, const KnownName& known, int64_t now_ns);
   Result<void> PutListing(const MetadataKey& key, const CatalogListing& listing, int64_t listed_ns, int64_t now_ns);
 
   // The name and everything below it.

@@ -26,9 +26,6 @@
 
 namespace s3overlay {
 
-// Bytes of one read request; the session's max_read option says the same.
-inline constexpr unsigned kMaxRead = 1 << 20;
-
 struct FilesystemOptions {
   Ownership ownership;
   PassthroughOptions passthrough;

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "fuse/filesystem.h"
+#include "fuse/request.h"
 
 namespace s3overlay {
 namespace {

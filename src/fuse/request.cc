@@ -34,7 +34,8 @@ bool Request::ReplyData(const ByteChain& chain) {
   return fuse_reply_iov(Take(), pieces.data(), static_cast<int>(pieces.size())) == 0;
 }
 bool Request::ReplyText(std::string_view target) {
-  return fuse_reply_readlink(Take(), std::string(target).c_str()) == 0;
+  const std::string text(target);  // Before Take: what throws after it leaves the request without an answer.
+  return fuse_reply_readlink(Take(), text.c_str()) == 0;
 }
 bool Request::ReplySpace(const struct statvfs& space) { return fuse_reply_statfs(Take(), &space) == 0; }
 

@@ -18,6 +18,9 @@
 
 namespace s3overlay {
 
+// Bytes of one read request at most; the session's max_read option says the same.
+inline constexpr unsigned kMaxRead = 1 << 20;
+
 // Used by one thread at a time. True from a reply means that the kernel took it (an open or entry that it did not take
 // will see no release or forget).
 class Request {

@@ -20,6 +20,7 @@
 
 #include "fuse/filesystem.h"
 #include "fuse/node_pruner.h"
+#include "fuse/request.h"
 #include "s3overlay/log.h"
 #include "s3overlay/mutex.h"
 

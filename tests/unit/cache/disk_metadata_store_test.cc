@@ -153,6 +153,23 @@ TEST_F(DiskMetadataStoreTest, WhatWasLearnedWhileAListingRanStays) {
   EXPECT_EQ(Recall("a")->object->id.etag, "1");
 }
 
+TEST_F(DiskMetadataStoreTest, AnAnswerThatComesLateChangesNothing) {
+  const CatalogEntry early_entry = File("a", "1");
+  const auto early_listing = testing::MakeCatalogListing({File("a", "1"), File("gone", "1")}, clock_.Now());
+  clock_.Advance(1s);
+  KeepListing("", {File("a", "2")});
+  store_->KeepListing(kScope, "", early_listing);
+  store_->KeepEntry(kScope, "a", early_entry);
+  store_->KeepEntry(kScope, "gone", File("gone", "1"));
+  store_->Flush();
+  EXPECT_THAT(Names(""), ElementsAre("a", "gone")) << "it came back at that time";
+  EXPECT_EQ(Recall("a")->object->id.etag, "2");
+  clock_.Advance(1s);
+  store_->KeepEntry(kScope, "a", File("a", "3"));
+  store_->Flush();
+  EXPECT_EQ(Recall("a")->object->id.etag, "3");
+}
+
 TEST_F(DiskMetadataStoreTest, WhatAWrongClockDatedInTheFutureGoes) {
   clock_.SetWall(clock_.WallNow() + 24h);
   store_->KeepEntry(kScope, "a", File("a", "1"));
