@@ -25,8 +25,8 @@ class MetadataStore {
   // `path` is this object or directory now.
   virtual void KeepEntry(std::string_view scope, std::string_view path, const CatalogEntry& entry) = 0;
 
-  // The store has said that nothing is at `path`.
-  virtual void KeepAbsence(std::string_view scope, std::string_view path) = 0;
+  // The store was asked at `learned_at`, and has said that nothing is at `path`.
+  virtual void KeepAbsence(std::string_view scope, std::string_view path, TimePoint learned_at) = 0;
 
   // These are all the names below `path`; what was kept of other names there before `listing` began is forgotten.
   virtual void KeepListing(std::string_view scope, std::string_view path,

@@ -108,7 +108,9 @@ Result<void> CacheStorage::Load() {
       Reject(object);
     }
   }
-  return index_->Commit();
+  S3OVERLAY_RETURN_IF_ERROR(index_->Commit());
+  NoteIndexFault(index_->CheckpointIfLarge());
+  return {};
 }
 
 // Null where the row's file is not there, or where the row holds what no honest row would. Found files that are adopted

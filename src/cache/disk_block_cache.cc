@@ -150,6 +150,16 @@ std::shared_ptr<BackingFile> DiskBlockCache::OpenLent(const LentObject& lent) {
   return nullptr;
 }
 
+// Without memory, or with too much to do, there is no verdict; OpenComplete asks again another time.
+template <typename Step>
+void DiskBlockCache::EndCheckOnFailure(const ObjectPtr& object, uint64_t drops, const Step& step) {
+  try {
+    if (step()) return;
+  } catch (const std::bad_alloc&) {
+  }
+  (void)table_.EndCheck(object, {}, drops);
+}
+
 void DiskBlockCache::CheckIfFull(const ObjectPtr& object) {
   const auto drops = table_.BeginCheck(object);
   if (!drops) return;
@@ -169,15 +179,6 @@ void DiskBlockCache::CheckWhole(const ObjectPtr& object, uint64_t drops) {
     });
     return true;
   });
-}
-
-// Without memory, or with too much to do, there is no verdict; OpenComplete asks again another time.
-void DiskBlockCache::EndCheckOnFailure(const ObjectPtr& object, uint64_t drops, const std::function<bool()>& step) {
-  try {
-    if (step()) return;
-  } catch (const std::bad_alloc&) {
-  }
-  (void)table_.EndCheck(object, {}, drops);
 }
 
 void DiskBlockCache::Clear() {

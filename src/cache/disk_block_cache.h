@@ -15,7 +15,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -94,7 +93,8 @@ class DiskBlockCache final : public BlockCache {
   std::shared_ptr<BackingFile> OpenLent(const LentObject& lent);
   void CheckIfFull(const ObjectPtr& object);
   void CheckWhole(const ObjectPtr& object, uint64_t drops);
-  void EndCheckOnFailure(const ObjectPtr& object, uint64_t drops, const std::function<bool()>& step);
+  template <typename Step>
+  void EndCheckOnFailure(const ObjectPtr& object, uint64_t drops, const Step& step);
   Result<void> VerifyObject(const ObjectPtr& object, const CallContext& context, CacheVerifyReport& report);
 
   // Constant after construction.

@@ -82,8 +82,8 @@ void DiskMetadataStore::KeepEntry(std::string_view scope, std::string_view path,
   Enqueue({.scope = std::string(scope), .path = std::string(path), .what = entry});
 }
 
-void DiskMetadataStore::KeepAbsence(std::string_view scope, std::string_view path) {
-  Enqueue({.scope = std::string(scope), .path = std::string(path), .what = Absence{}});
+void DiskMetadataStore::KeepAbsence(std::string_view scope, std::string_view path, TimePoint learned_at) {
+  Enqueue({.scope = std::string(scope), .path = std::string(path), .what = Absence{learned_at}});
 }
 
 void DiskMetadataStore::KeepListing(std::string_view scope, std::string_view path,
@@ -140,7 +140,7 @@ Result<void> DiskMetadataStore::Write(const Change& change) {
   if (const auto* listing = std::get_if<Listing>(&change.what)) {
     return writer_->PutListing(key, **listing, ToWall((*listing)->learned_at()), now_ns);
   }
-  return writer_->Remove(key);
+  return writer_->Remove(key, ToWall(std::get<Absence>(change.what).learned_at), now_ns);
 }
 
 // The question may outlive whoever asks it. A damaged memory knows nothing, which is an answer.

@@ -47,7 +47,7 @@ class DiskMetadataStore final : public MetadataStore {
   ~DiskMetadataStore() override;
 
   void KeepEntry(std::string_view scope, std::string_view path, const CatalogEntry& entry) override;
-  void KeepAbsence(std::string_view scope, std::string_view path) override;
+  void KeepAbsence(std::string_view scope, std::string_view path, TimePoint learned_at) override;
   void KeepListing(std::string_view scope, std::string_view path,
                    std::shared_ptr<const CatalogListing> listing) override;
   Result<std::optional<CatalogEntry>> RecallEntry(std::string_view scope, std::string_view path) override;
@@ -60,7 +60,9 @@ class DiskMetadataStore final : public MetadataStore {
 
  private:
   using Listing = std::shared_ptr<const CatalogListing>;
-  struct Absence {};
+  struct Absence {
+    TimePoint learned_at;
+  };
 
   struct Change {
     std::string scope;

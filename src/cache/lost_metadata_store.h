@@ -15,7 +15,7 @@ namespace s3overlay {
 class LostMetadataStore final : public MetadataStore {
  public:
   void KeepEntry(std::string_view, std::string_view, const CatalogEntry&) override {}
-  void KeepAbsence(std::string_view, std::string_view) override {}
+  void KeepAbsence(std::string_view, std::string_view, TimePoint) override {}
   void KeepListing(std::string_view, std::string_view, std::shared_ptr<const CatalogListing>) override {}
   Result<std::optional<CatalogEntry>> RecallEntry(std::string_view, std::string_view) override {
     return Error{ErrorCode::kUnavailable, "the cache could not open what was last known"};

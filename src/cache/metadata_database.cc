@@ -86,6 +86,7 @@ bool WriteName(SqliteStatement& insert, int64_t directory, const CatalogEntry& e
   return insert.BindBytes(object.storage_class).Bind(object.archived).Bind(learned_ns).Run();
 }
 
+constexpr char kPutName[] = "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr char kAddName[] = "INSERT OR IGNORE INTO names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 // Two listings with the same one are the same: then only the time changes.
@@ -158,19 +159,14 @@ Result<void> MetadataDatabase::PutName(const MetadataKey& key, const KnownName& 
   const SplitPath split = Split(key.path);
   if (split.name.empty()) return {};  // The root is there without being told.
   const MetadataKey parent{key.scope, split.directory};
-  const auto is_later = [&](int64_t learned_ns) { return learned_ns > known.learned_ns && learned_ns <= now_ns; };
-  const Result<int64_t> listed = ListedAt(parent);
-  if (!listed) return listed.error();
-  if (is_later(*listed)) return {};
+  const Result<bool> is_known_later = IsKnownLater(key, known.learned_ns, now_ns);
+  if (!is_known_later) return is_known_later.error();
+  if (*is_known_later) return {};
   Result<int64_t> directory = DirectoryId(parent, known.learned_ns);
   if (!directory) return directory.error();
-  SqliteStatement clear(
-      database_, "DELETE FROM names WHERE directory = ?1 AND name = ?2 AND (learned_ns <= ?3 OR learned_ns > ?4)");
-  clear.Bind(*directory).BindBytes(split.name).Bind(known.learned_ns).Bind(now_ns);
-  if (!clear.Run()) return Failure("write");
   CatalogEntry entry = known.entry;
   entry.name = split.name;
-  SqliteStatement insert(database_, kAddName);
+  SqliteStatement insert(database_, kPutName);
   if (!WriteName(insert, *directory, entry, known.learned_ns)) return Failure("write");
   return {};
 }
@@ -185,8 +181,9 @@ Result<void> MetadataDatabase::PutListing(const MetadataKey& key, const CatalogL
   const int64_t fingerprint = Fingerprint(listing);
   SqliteStatement same(database_,
                        "UPDATE directories SET listed_ns = ?1 WHERE id = ?2 AND fingerprint = ?3 AND listed_ns > 0"
+                       " AND listed_ns <= ?4"
                        " AND NOT EXISTS (SELECT 1 FROM names WHERE directory = ?2 AND learned_ns > listed_ns)");
-  if (!same.Bind(listed_ns).Bind(*directory).Bind(fingerprint).Run()) return Failure("write");
+  if (!same.Bind(listed_ns).Bind(*directory).Bind(fingerprint).Bind(now_ns).Run()) return Failure("write");
   if (::sqlite3_changes(database_) > 0) return {};
 
   // Of what was learned in the future, the clock was wrong.
@@ -201,7 +198,10 @@ Result<void> MetadataDatabase::PutListing(const MetadataKey& key, const CatalogL
   return {};
 }
 
-Result<void> MetadataDatabase::Remove(const MetadataKey& key) {
+Result<void> MetadataDatabase::Remove(const MetadataKey& key, int64_t learned_ns, int64_t now_ns) {
+  const Result<bool> is_known_later = IsKnownLater(key, learned_ns, now_ns);
+  if (!is_known_later) return is_known_later.error();
+  if (*is_known_later) return {};
   const SplitPath split = Split(key.path);
   SqliteStatement name(database_,
                        "DELETE FROM names WHERE name = ?3 AND directory ="
@@ -238,6 +238,19 @@ Result<void> MetadataDatabase::Prune(uint64_t max_names) {
     if (!drop.Bind(directory).Run()) return Failure("write");
   }
   return {};
+}
+
+// By an answer of its own, or by a listing of its directory.
+Result<bool> MetadataDatabase::IsKnownLater(const MetadataKey& key, int64_t learned_ns, int64_t now_ns) {
+  const SplitPath split = Split(key.path);
+  SqliteStatement find(database_,
+                       "SELECT max(d.listed_ns, coalesce(n.learned_ns, 0)) FROM directories d"
+                       " LEFT JOIN names n ON n.directory = d.id AND n.name = ?3 WHERE d.scope = ?1 AND d.path = ?2");
+  find.BindBytes(key.scope).BindBytes(split.directory).BindBytes(split.name);
+  const bool found = find.Step();
+  if (find.failed()) return Failure("read");
+  const int64_t known_ns = found ? find.Number(0) : 0;
+  return known_ns > learned_ns && known_ns <= now_ns;
 }
 
 // 0 where it never was.

@@ -63,7 +63,7 @@ class MetadataDatabase {
   Result<void> PutListing(const MetadataKey& key, const CatalogListing& listing, int64_t listed_ns, int64_t now_ns);
 
   // The name and everything below it.
-  Result<void> Remove(const MetadataKey& key);
+  Result<void> Remove(const MetadataKey& key, int64_t learned_ns, int64_t now_ns);
 
   // Drops the directories that were written longest ago until at most `max_names` names are left.
   Result<void> Prune(uint64_t max_names);
@@ -79,6 +79,7 @@ class MetadataDatabase {
   Result<void> Execute(const char* sql);
   Result<int64_t> DirectoryId(const MetadataKey& key, int64_t now_ns);
   Result<int64_t> ListedAt(const MetadataKey& key);
+  Result<bool> IsKnownLater(const MetadataKey& key, int64_t learned_ns, int64_t now_ns);
   Error Failure(const char* what);
 
   const std::string path_;

@@ -220,7 +220,7 @@ Result<CatalogEntry> KeyCatalog::Judge(const std::string& path, Result<ObjectMet
   }
   cache_.Remember(path, entry, asked_at);
   if (memory_ != nullptr && entry) memory_->KeepEntry(scope_, path, *entry);
-  if (memory_ != nullptr && !entry) memory_->KeepAbsence(scope_, path);
+  if (memory_ != nullptr && !entry) memory_->KeepAbsence(scope_, path, asked_at);
   if (!entry) return NotThere(path);
   return *std::move(entry);
 }

@@ -107,7 +107,7 @@ TEST_F(DiskMetadataStoreTest, AProvenAbsenceRemovesTheNameAndWhatIsBelow) {
   KeepListing("", {Directory("dir"), File("dir0", "1")});
   KeepListing("dir", {Directory("sub")});
   KeepListing("dir/sub", {File("x", "1")});
-  store_->KeepAbsence(kScope, "dir");
+  store_->KeepAbsence(kScope, "dir", clock_.Now());
   Reopen();
   EXPECT_THAT(Names(""), ElementsAre("dir0"));
   EXPECT_FALSE(Recall("dir/sub/x"));
@@ -128,7 +128,7 @@ TEST_F(DiskMetadataStoreTest, TheSameListingAgainIsNewsOfItsTimeOnly) {
   KeepListing("", {File("a", "1")});
   store_->Flush();
   EXPECT_EQ(Recall("a")->object->id.etag, "1");
-  store_->KeepAbsence(kScope, "a");
+  store_->KeepAbsence(kScope, "a", clock_.Now());
   KeepListing("", {File("a", "1")});
   store_->Flush();
   EXPECT_THAT(Names(""), ElementsAre("a"));
@@ -154,12 +154,14 @@ TEST_F(DiskMetadataStoreTest, WhatWasLearnedWhileAListingRanStays) {
 }
 
 TEST_F(DiskMetadataStoreTest, AnAnswerThatComesLateChangesNothing) {
+  const TimePoint early = clock_.Now();
   const CatalogEntry early_entry = File("a", "1");
   const auto early_listing = testing::MakeCatalogListing({File("a", "1"), File("gone", "1")}, clock_.Now());
   clock_.Advance(1s);
   KeepListing("", {File("a", "2")});
   store_->KeepListing(kScope, "", early_listing);
   store_->KeepEntry(kScope, "a", early_entry);
+  store_->KeepAbsence(kScope, "a", early);
   store_->KeepEntry(kScope, "gone", File("gone", "1"));
   store_->Flush();
   EXPECT_THAT(Names(""), ElementsAre("a", "gone")) << "it came back at that time";

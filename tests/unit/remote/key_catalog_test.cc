@@ -224,7 +224,7 @@ class MixedUpMemory final : public MetadataStore {
     object_.id.key = key;
   }
   void KeepEntry(std::string_view, std::string_view, const CatalogEntry&) override {}
-  void KeepAbsence(std::string_view, std::string_view) override {}
+  void KeepAbsence(std::string_view, std::string_view, TimePoint) override {}
   void KeepListing(std::string_view, std::string_view, std::shared_ptr<const CatalogListing>) override {}
   Result<std::optional<CatalogEntry>> RecallEntry(std::string_view, std::string_view path) override {
     return std::optional(CatalogEntry{.name = std::string(LastComponent(path)), .object = object_, .learned_at = {}});
