@@ -40,7 +40,7 @@ build_packages=(
   libpugixml-dev nlohmann-json3-dev libsqlite3-dev libxxhash-dev libgtest-dev libgmock-dev
 )
 test_packages=(
-  clang-19 clang-format-19 libclang-rt-19-dev lld-19
+  clang-19 clang-format-19 libclang-rt-19-dev lld-19 llvm-19
   radosgw ceph-mon ceph-osd python3 python3-boto3 python3-botocore openssl
   attr curl fio git nftables procps ripgrep rsync sqlite3 util-linux
 )
