@@ -21,8 +21,8 @@ void RemoveFiles(const std::string& path) {
 
 // So few that nobody who asks for another name waits long behind them.
 constexpr size_t kNamesAtATime = 1024;
-constexpr Duration kLongestRecall =
-    std::chrono::seconds(4);  // Of all pieces of a listing; less than an unmount may take.
+// Of all pieces of a listing: less than an unmount may take.
+constexpr Duration kLongestRecall = std::chrono::seconds(4);
 
 // What another thread reads, which may come with it later than anybody waits.
 template <typename Known>
