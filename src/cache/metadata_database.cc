@@ -28,19 +28,25 @@ constexpr char kPragmas[] = R"sql(
   PRAGMA cache_size = -2048;
 )sql";
 
-// user_version tells one layout of the tables from another.
+// One layout of the tables from another: to be raised with each change of them.
+constexpr int64_t kLayout = 2;
+
+// What a name is, in the tables. That it is not there is kept where something else was known before: a listing that
+// began earlier may still come.
+enum class NameKind : int64_t { kObject = 0, kDirectory = 1, kAbsent = 2 };
+
 constexpr char kSchema[] = R"sql(
   CREATE TABLE IF NOT EXISTS directories (
     id INTEGER PRIMARY KEY, scope BLOB NOT NULL, path BLOB NOT NULL, listed_ns INTEGER NOT NULL,
     fingerprint INTEGER NOT NULL, written_ns INTEGER NOT NULL, UNIQUE (scope, path));
   CREATE TABLE IF NOT EXISTS names (
-    directory INTEGER NOT NULL, name BLOB NOT NULL, is_directory INTEGER NOT NULL, store BLOB, bucket BLOB, key BLOB,
+    directory INTEGER NOT NULL, name BLOB NOT NULL, kind INTEGER NOT NULL, store BLOB, bucket BLOB, key BLOB,
     etag BLOB, size INTEGER, version_id BLOB, last_modified_ns INTEGER, storage_class BLOB, archived INTEGER,
     learned_ns INTEGER NOT NULL, PRIMARY KEY (directory, name)) WITHOUT ROWID;
 )sql";
 
 constexpr char kNameColumns[] =
-    "n.name, n.is_directory, n.store, n.bucket, n.key, n.etag, n.size, n.version_id, n.last_modified_ns,"
+    "n.name, n.kind, n.store, n.bucket, n.key, n.etag, n.size, n.version_id, n.last_modified_ns,"
     " n.storage_class, n.archived, n.learned_ns";
 
 struct SplitPath {
@@ -60,7 +66,7 @@ KnownName ReadName(const SqliteStatement& row) {
   KnownName known;
   known.entry.name = row.Text(0);
   known.learned_ns = row.Number(11);
-  if (row.Number(1) != 0) return known;
+  if (row.Number(1) != static_cast<int64_t>(NameKind::kObject)) return known;
   ObjectMetadata object;
   object.id = {.store = row.Text(2),
                .bucket = row.Text(3),
@@ -80,7 +86,8 @@ KnownName ReadName(const SqliteStatement& row) {
 bool WriteName(SqliteStatement& insert, int64_t directory, const CatalogEntry& entry, int64_t learned_ns) {
   const ObjectMetadata object = entry.object.value_or(ObjectMetadata{});
   insert.Reset();
-  insert.Bind(directory).BindBytes(entry.name).Bind(entry.is_directory());
+  const NameKind kind = entry.is_directory() ? NameKind::kDirectory : NameKind::kObject;
+  insert.Bind(directory).BindBytes(entry.name).Bind(static_cast<int64_t>(kind));
   insert.BindBytes(object.id.store).BindBytes(object.id.bucket).BindBytes(object.id.key).BindBytes(object.id.etag);
   insert.Bind(object.id.size).BindBytes(object.id.version_id).Bind(ToNanoseconds(object.last_modified));
   return insert.BindBytes(object.storage_class).Bind(object.archived).Bind(learned_ns).Run();
@@ -125,8 +132,21 @@ Result<std::unique_ptr<MetadataDatabase>> MetadataDatabase::Open(const std::stri
   }
   ::sqlite3_busy_timeout(opened->database_, 2000);
   S3OVERLAY_RETURN_IF_ERROR(opened->Execute(kPragmas));
+  S3OVERLAY_RETURN_IF_ERROR(opened->CheckLayout());
   S3OVERLAY_RETURN_IF_ERROR(opened->Execute(kSchema));
   return opened;
+}
+
+Result<void> MetadataDatabase::CheckLayout() {
+  SqliteStatement ask(database_, "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version");
+  if (!ask.Step()) return Failure("read");
+  const int64_t layout = ask.Number(0);
+  const bool is_new = ask.Number(1) == 0;
+  if (!ask.Run()) return Failure("read");
+  if (is_new) return Execute(fmt::format("PRAGMA user_version = {}", kLayout).c_str());
+  if (layout == kLayout) return {};
+  return Error{.code = ErrorCode::kBadResponse,
+               .message = fmt::format("the kept metadata have layout {}, not {}", layout, kLayout)};
 }
 
 MetadataDatabase::~MetadataDatabase() { ::sqlite3_close(database_); }
@@ -204,9 +224,10 @@ Result<void> MetadataDatabase::Remove(const MetadataKey& key, int64_t learned_ns
   if (*is_known_later) return {};
   const SplitPath split = Split(key.path);
   SqliteStatement name(database_,
-                       "DELETE FROM names WHERE name = ?3 AND directory ="
+                       "UPDATE names SET kind = ?4, learned_ns = ?5 WHERE name = ?3 AND directory ="
                        " (SELECT id FROM directories WHERE scope = ?1 AND path = ?2)");
-  if (!name.BindBytes(key.scope).BindBytes(split.directory).BindBytes(split.name).Run()) return Failure("write");
+  name.BindBytes(key.scope).BindBytes(split.directory).BindBytes(split.name);
+  if (!name.Bind(static_cast<int64_t>(NameKind::kAbsent)).Bind(learned_ns).Run()) return Failure("write");
   // The fingerprint spoke of a listing that had this name.
   SqliteStatement parent(database_, "UPDATE directories SET fingerprint = 0 WHERE scope = ? AND path = ?");
   if (!parent.BindBytes(key.scope).BindBytes(split.directory).Run()) return Failure("write");
@@ -266,8 +287,8 @@ Result<std::optional<KnownName>> MetadataDatabase::FindName(const MetadataKey& k
   const SplitPath split = Split(key.path);
   const std::string sql = fmt::format(
       "SELECT {}, d.listed_ns FROM names n JOIN directories d ON d.id = n.directory"
-      " WHERE d.scope = ? AND d.path = ? AND n.name = ?",
-      kNameColumns);
+      " WHERE d.scope = ? AND d.path = ? AND n.name = ? AND n.kind <> {}",
+      kNameColumns, static_cast<int64_t>(NameKind::kAbsent));
   SqliteStatement find(database_, sql.c_str());
   find.BindBytes(key.scope).BindBytes(split.directory).BindBytes(split.name);
   if (!split.name.empty() && find.Step()) {
@@ -295,8 +316,8 @@ Result<void> MetadataDatabase::ReadListing(const MetadataKey& key, size_t max_na
   if (known->is_whole) return {};
   const std::string sql = fmt::format(
       "SELECT {} FROM names n JOIN directories d ON d.id = n.directory"
-      " WHERE d.scope = ? AND d.path = ? AND n.name > ? ORDER BY n.name LIMIT ?",
-      kNameColumns);
+      " WHERE d.scope = ? AND d.path = ? AND n.name > ? AND n.kind <> {} ORDER BY n.name LIMIT ?",
+      kNameColumns, static_cast<int64_t>(NameKind::kAbsent));
   SqliteStatement find(database_, sql.c_str());
   find.BindBytes(key.scope).BindBytes(key.path).BindBytes(known->last_name).Bind(uint64_t{max_names});
   size_t count = 0;

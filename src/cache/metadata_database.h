@@ -45,7 +45,7 @@ struct MetadataKey {
 // Errors: kBadResponse, the file is damaged; kSystem, the disk failed or is full.
 class MetadataDatabase {
  public:
-  // Makes the file, 0600, where there is none.
+  // Makes the file, 0600, where there is none. One of another layout counts as damaged.
   static Result<std::unique_ptr<MetadataDatabase>> Open(const std::string& path);
   ~MetadataDatabase();
   MetadataDatabase(const MetadataDatabase&) = delete;
@@ -62,7 +62,7 @@ class MetadataDatabase {
   Result<void> PutName(const MetadataKey& key, const KnownName& known, int64_t now_ns);
   Result<void> PutListing(const MetadataKey& key, const CatalogListing& listing, int64_t listed_ns, int64_t now_ns);
 
-  // The name and everything below it.
+  // The name and everything below it. Where the name was known it stays known to be absent.
   Result<void> Remove(const MetadataKey& key, int64_t learned_ns, int64_t now_ns);
 
   // Drops the directories that were written longest ago until at most `max_names` names are left.
@@ -77,6 +77,7 @@ class MetadataDatabase {
  private:
   explicit MetadataDatabase(std::string path) : path_(std::move(path)) {}
   Result<void> Execute(const char* sql);
+  Result<void> CheckLayout();
   Result<int64_t> DirectoryId(const MetadataKey& key, int64_t now_ns);
   Result<int64_t> ListedAt(const MetadataKey& key);
   Result<bool> IsKnownLater(const MetadataKey& key, int64_t learned_ns, int64_t now_ns);

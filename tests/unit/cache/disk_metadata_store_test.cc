@@ -153,6 +153,24 @@ TEST_F(DiskMetadataStoreTest, WhatWasLearnedWhileAListingRanStays) {
   EXPECT_EQ(Recall("a")->object->id.etag, "1");
 }
 
+TEST_F(DiskMetadataStoreTest, AnAbsenceThatIsProvedWhileAListingRunsStays) {
+  KeepListing("", {File("a", "1"), File("gone", "1")});
+  clock_.Advance(1s);
+  const auto listing = testing::MakeCatalogListing({File("a", "1"), File("gone", "1")}, clock_.Now());
+  const CatalogEntry late = File("gone", "1");
+  clock_.Advance(1s);
+  store_->KeepAbsence(kScope, "gone", clock_.Now());
+  store_->KeepListing(kScope, "", listing);
+  store_->KeepEntry(kScope, "gone", late);
+  Reopen();
+  EXPECT_THAT(Names(""), ElementsAre("a"));
+  EXPECT_FALSE(Recall("gone"));
+  clock_.Advance(1s);
+  store_->KeepEntry(kScope, "gone", File("gone", "2"));
+  store_->Flush();
+  EXPECT_THAT(Names(""), ElementsAre("a", "gone")) << "it came back";
+}
+
 TEST_F(DiskMetadataStoreTest, AnAnswerThatComesLateChangesNothing) {
   const TimePoint early = clock_.Now();
   const CatalogEntry early_entry = File("a", "1");
@@ -242,6 +260,18 @@ TEST_F(DiskMetadataStoreTest, ADamagedFileIsAnEmptyMemory) {
   EXPECT_FALSE(Recall("a"));
   store_->KeepEntry(kScope, "a", File("a", "1"));
   store_->Flush();
+  EXPECT_TRUE(Recall("a"));
+}
+
+TEST_F(DiskMetadataStoreTest, AFileOfAnotherLayoutIsAnEmptyMemory) {
+  store_->KeepEntry(kScope, "a", File("a", "1"));
+  store_.reset();
+  constexpr std::streamoff kUserVersion = 60;  // https://www.sqlite.org/fileformat.html
+  std::fstream(dir_ / "metadata.sqlite", std::ios::in | std::ios::out).seekp(kUserVersion).write("\0\0\0\1", 4);
+  Reopen();
+  EXPECT_FALSE(Recall("a"));
+  store_->KeepEntry(kScope, "a", File("a", "1"));
+  Reopen();
   EXPECT_TRUE(Recall("a"));
 }
 
