@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <filesystem>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -274,6 +275,24 @@ TEST_F(Offline, O04_WhatIsKnownOfAnObjectsSizeOutlivesTheMount) {
     EXPECT_EQ(StatOf(At(directory + "/other")).st_size, 23) << "the object's, not the local file's";
   }
   EXPECT_TRUE(Holds(At("never-asked/for"), "local"));
+}
+
+// It may have known anything.
+TEST_F(Offline, O05_AMemoryThatCannotBeOpenedIsNoPermission) {
+  Put("both", "in S3, and of another size");
+  WriteLocal("both", "local");
+  MountBoth();
+  ASSERT_EQ(StatError(At("both")), 0);
+  Unmount();
+  const std::filesystem::path memory = sandbox().cache() + "/metadata.sqlite";
+  for (const char* const suffix : {"", "-wal", "-shm"}) std::filesystem::remove(memory.string() + suffix);
+  std::filesystem::create_directory(memory);
+  proxy().SetStore(Store::kRefused);
+  MountBoth();
+  EXPECT_EQ(sandbox().CountLogLines({"[warning]", "will not outlast this mount"}), 1);
+  EXPECT_EQ(ReadWhole(At("both")).error, EIO);
+  proxy().SetStore(Store::kUp);
+  EXPECT_TRUE(Eventually([&] { return static_cast<bool>(Holds(At("both"), "in S3, and of another size")); }));
 }
 
 class StandIn : public Outage {};

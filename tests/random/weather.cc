@@ -58,6 +58,11 @@ void CutDocument(HttpMessage& answer) {
   if (answer.body.starts_with("<?xml")) answer.body.resize(answer.body.size() / 2);
 }
 
+// For `false_length`: the bytes are right, and what the headers say of their number is not.
+void ClaimOneMore(HttpMessage& answer) { answer.Set("Content-Length", std::to_string(answer.body.size() + 1)); }
+
+void ClaimHalf(HttpMessage& answer) { answer.Set("Content-Length", std::to_string(answer.body.size() / 2)); }
+
 // Where redirects lead: all is well there, and nothing exists.
 HttpMessage EmptyStore() {
   return {.start_line = "HTTP/1.1 200 OK",
@@ -117,10 +122,18 @@ FaultRule Weather::RandomRule() {
 }
 
 Fault Weather::RandomFault() {
-  using Rewrite = void (*)(HttpMessage&);
+  const uint64_t dice = Below(12);
+  if (dice < 4) return WrongContent();
+  if (dice < 6) return Refusal();
+  if (dice < 8) return BrokenOff();
+  if (dice < 9) return WrongLength();
+  return Slowness();
+}
+
+Fault Weather::WrongContent() {
   struct NamedRewrite {
     const char* name;
-    Rewrite rewrite;
+    void (*rewrite)(HttpMessage& answer);
   };
   constexpr std::array<NamedRewrite, 7> kRewrites = {{{"a wrong range", LieAboutRange},
                                                       {"a shifted range", ShiftRange},
@@ -129,7 +142,19 @@ Fault Weather::RandomFault() {
                                                       {"a document for data", PutDocument},
                                                       {"a document as the whole object", PutDocumentAsWhole},
                                                       {"a listing cut short", CutDocument}}};
-  const std::array<std::pair<const char*, const char*>, 7> answers = {
+  const NamedRewrite& rewrite = kRewrites.at(Below(kRewrites.size()));
+  findings_.NoteAll("weather", rewrite.name);
+  return {.rewrite = rewrite.rewrite};
+}
+
+Fault Weather::WrongLength() {
+  const bool is_more = Below(2) == 0;
+  findings_.NoteAll("weather", is_more ? "a length of one byte more" : "a length of half the bytes");
+  return {.rewrite = is_more ? ClaimOneMore : ClaimHalf, .false_length = true};
+}
+
+Fault Weather::Refusal() {
+  constexpr std::array<std::pair<const char*, const char*>, 7> kAnswers = {
       {{"503 Slow Down", "SlowDown"},
        {"500 Internal Server Error", "InternalError"},
        {"503 Service Unavailable", "ServiceUnavailable"},
@@ -137,29 +162,39 @@ Fault Weather::RandomFault() {
        {"403 Forbidden", "AccessDenied"},
        {"301 Moved Permanently", "PermanentRedirect"},
        {"307 Temporary Redirect", "TemporaryRedirect"}}};
-  Fault fault;
-  const uint64_t dice = Below(10);
-  if (dice < 4) {
-    const NamedRewrite& rewrite = kRewrites.at(Below(kRewrites.size()));
-    findings_.NoteAll("weather", rewrite.name);
-    fault.rewrite = rewrite.rewrite;
-  } else if (dice < 6) {
-    const auto& [status, code] = answers.at(Below(answers.size()));
-    findings_.NoteAll("weather", status);
-    fault.answer = S3ErrorAnswer(status, code);
-    if (std::string_view(code).ends_with("Redirect")) fault.answer->Set("Location", kElsewhere);
-  } else if (dice < 8) {
-    fault.cut_after = Below(400'000);
-    fault.reset = Below(2) == 0;
-    findings_.NoteAll("weather", fmt::format("cut after {}{}", *fault.cut_after, fault.reset ? " by RST" : ""));
-  } else if (dice < 9) {
-    fault.stall_after = Below(400'000);
-    findings_.NoteAll("weather", fmt::format("stalled after {}", *fault.stall_after));
-  } else {
-    fault.delay = milliseconds(Below(900));
-    findings_.NoteAll("weather", fmt::format("{} ms late", fault.delay.count()));
-  }
+  constexpr std::array<const char*, 4> kPauses = {"0", "1", "3600", "soon"};  // What servers send, and should not.
+  const auto& [status, code] = kAnswers.at(Below(kAnswers.size()));
+  Fault fault{.answer = S3ErrorAnswer(status, code)};
+  if (std::string_view(code).ends_with("Redirect")) fault.answer->Set("Location", kElsewhere);
+  const char* const pause = Below(2) == 0 ? kPauses.at(Below(kPauses.size())) : nullptr;
+  if (pause != nullptr) fault.answer->Set("Retry-After", pause);
+  findings_.NoteAll("weather", pause == nullptr ? status : fmt::format("{}, Retry-After: {}", status, pause));
   return fault;
+}
+
+Fault Weather::BrokenOff() {
+  constexpr std::array<const char*, 3> kWays = {"FIN", "RST", "half of it"};
+  const uint64_t way = Below(kWays.size());
+  const uint64_t after = Below(400'000);
+  findings_.NoteAll("weather", fmt::format("cut after {} by {}", after, kWays.at(way)));
+  return {.cut_after = after, .reset = way == 1, .half_close = way == 2};
+}
+
+Fault Weather::Slowness() {
+  const uint64_t dice = Below(3);
+  if (dice == 0) {
+    const uint64_t after = Below(400'000);
+    findings_.NoteAll("weather", fmt::format("stalled after {}", after));
+    return {.stall_after = after};
+  }
+  if (dice == 1) {
+    const uint64_t rate = 500 + Below(200'000);  // Fewer bytes a second than the client puts up with, or some more.
+    findings_.NoteAll("weather", fmt::format("{} bytes a second", rate));
+    return {.bytes_per_second = rate};
+  }
+  const milliseconds delay(Below(900));
+  findings_.NoteAll("weather", fmt::format("{} ms late", delay.count()));
+  return {.delay = delay};
 }
 
 }  // namespace s3overlay::testing

@@ -29,6 +29,11 @@ class Weather {
   void AddRules();
   FaultRule RandomRule();
   Fault RandomFault();
+  Fault WrongContent();
+  Fault WrongLength();
+  Fault Refusal();
+  Fault BrokenOff();
+  Fault Slowness();
   uint64_t Below(uint64_t limit) { return random_() % limit; }
 
   FaultProxy& proxy_;
