@@ -100,10 +100,11 @@ InodeTable::InodeTable(const Clock& clock) : clock_(clock) {
   Entry root;
   root.attributes.type = FileType::kDirectory;
   MutexLock lock(mu_);
-  slots_[FUSE_ROOT_ID] = {.node = std::make_shared<Node>(FUSE_ROOT_ID, "", std::move(root), false),
-                          .lookups = 1,
-                          .looked_up_at = clock_.Now()};
-  current_[""] = FUSE_ROOT_ID;
+  Slot& slot = slots_[FUSE_ROOT_ID];
+  slot = {.node = std::make_shared<Node>(FUSE_ROOT_ID, "", std::move(root), false),
+          .lookups = 1,
+          .looked_up_at = clock_.Now()};
+  current_[slot.node->path()] = &slot;
 }
 
 NodePtr InodeTable::Find(fuse_ino_t id) const {
@@ -122,8 +123,7 @@ bool InodeTable::IsNodeOf(const Node& node, const Entry& entry, bool passthrough
 NodePtr InodeTable::Remember(std::string path, Entry entry, bool passthrough) {
   const bool is_fleeting = IsFleeting(entry);
   MutexLock lock(mu_);
-  const auto current = current_.find(path);
-  Slot* const known = current == current_.end() ? nullptr : &slots_.at(current->second);
+  Slot* const known = CurrentAt(path);
   NodePtr node;
   if (known != nullptr && IsNodeOf(*known->node, entry, passthrough)) {
     node = known->node;
@@ -131,7 +131,7 @@ NodePtr InodeTable::Remember(std::string path, Entry entry, bool passthrough) {
     ++known->lookups;
     Touch(*known);
   } else {
-    if (known != nullptr) current_.erase(current);
+    if (known != nullptr) current_.erase(path);
     node = MakeNode(std::move(path), std::move(entry), passthrough);
   }
   if (is_fleeting) {
@@ -142,6 +142,13 @@ NodePtr InodeTable::Remember(std::string path, Entry entry, bool passthrough) {
   return node;
 }
 
+InodeTable::Slot* InodeTable::CurrentAt(std::string_view path) const {
+  const auto current = current_.find(path);
+  return current == current_.end() ? nullptr : current->second;
+}
+
+bool InodeTable::IsCurrent(const Slot& slot) const { return CurrentAt(slot.node->path()) == &slot; }
+
 void InodeTable::Touch(Slot& slot) {
   slot.looked_up_at = clock_.Now();
   ages_.splice(ages_.end(), ages_, slot.age);
@@ -150,12 +157,14 @@ void InodeTable::Touch(Slot& slot) {
 NodePtr InodeTable::MakeNode(std::string path, Entry entry, bool passthrough) {
   const fuse_ino_t id = next_id_++;
   NodePtr node = std::make_shared<Node>(id, std::move(path), std::move(entry), passthrough);
-  const auto parent = current_.find(ParentOf(node->path()));
-  Slot slot{.node = node, .lookups = 1, .looked_up_at = clock_.Now()};
-  if (parent != current_.end()) slot.parent = parent->second;
-  slot.age = ages_.insert(ages_.end(), id);
-  slots_.emplace(id, std::move(slot));
-  current_.emplace(node->path(), id);
+  const Slot* const parent = CurrentAt(ParentOf(node->path()));
+  Slot& slot = slots_[id];
+  slot = {.node = node,
+          .lookups = 1,
+          .looked_up_at = clock_.Now(),
+          .parent = parent == nullptr ? 0 : parent->node->id(),
+          .age = ages_.insert(ages_.end(), id)};
+  current_[node->path()] = &slot;
   return node;
 }
 
@@ -166,8 +175,7 @@ void InodeTable::Forget(fuse_ino_t id, uint64_t lookups) {
   Slot& slot = found->second;
   slot.lookups -= std::min(slot.lookups, lookups);
   if (slot.lookups > 0) return;
-  const auto current = current_.find(slot.node->path());
-  if (current != current_.end() && current->second == id) current_.erase(current);
+  if (IsCurrent(slot)) current_.erase(slot.node->path());
   not_fresh_.erase(id);
   ages_.erase(slot.age);
   slots_.erase(found);
@@ -187,8 +195,7 @@ bool InodeTable::RefuseOnce(Slot& slot) const {
 bool InodeTable::ShouldRefuseOpen(const Node& node) {
   MutexLock lock(mu_);
   const auto slot = slots_.find(node.id());
-  const auto current = current_.find(node.path());
-  if (slot == slots_.end() || (current != current_.end() && current->second == node.id())) return false;
+  if (slot == slots_.end() || IsCurrent(slot->second)) return false;
   if (clock_.Now() - slot->second.looked_up_at < kLookupIsRecent) return false;
   return RefuseOnce(slot->second);
 }
@@ -215,8 +222,7 @@ std::vector<InodeTable::Candidate> InodeTable::TakeOldest(size_t count) {
     const fuse_ino_t id = ages_.front();
     ages_.splice(ages_.end(), ages_, ages_.begin());
     const Slot& slot = slots_.at(id);
-    const auto current = current_.find(slot.node->path());
-    const bool has_name = current != current_.end() && current->second == id;
+    const bool has_name = IsCurrent(slot);
     oldest.push_back({.id = id,
                       .dentry = DentryOf(slot),
                       .path = slot.node->path(),

@@ -132,6 +132,8 @@ class InodeTable {
   };
 
   static bool IsNodeOf(const Node& node, const Entry& entry, bool passthrough);
+  Slot* CurrentAt(std::string_view path) const S3OVERLAY_REQUIRES(mu_);  // Null where there is none.
+  bool IsCurrent(const Slot& slot) const S3OVERLAY_REQUIRES(mu_);
   bool RefuseOnce(Slot& slot) const;
   void Touch(Slot& slot) S3OVERLAY_REQUIRES(mu_);
   NodePtr MakeNode(std::string path, Entry entry, bool passthrough) S3OVERLAY_REQUIRES(mu_);
@@ -141,7 +143,7 @@ class InodeTable {
 
   mutable Mutex mu_;
   std::unordered_map<fuse_ino_t, Slot> slots_ S3OVERLAY_GUARDED_BY(mu_);
-  std::unordered_map<std::string_view, fuse_ino_t> current_ S3OVERLAY_GUARDED_BY(mu_);  // Views of Node::path.
+  std::unordered_map<std::string_view, Slot*> current_ S3OVERLAY_GUARDED_BY(mu_);  // Views of Node::path; into slots_.
   std::unordered_set<fuse_ino_t> not_fresh_ S3OVERLAY_GUARDED_BY(mu_);
   Ages ages_ S3OVERLAY_GUARDED_BY(mu_);
   fuse_ino_t next_id_ S3OVERLAY_GUARDED_BY(mu_) = FUSE_ROOT_ID + 1;

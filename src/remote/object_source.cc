@@ -17,7 +17,7 @@ namespace {
 constexpr Duration kOutageTtl = std::chrono::seconds(1);
 
 struct ObjectOrigin final : EntryOrigin {
-  explicit ObjectOrigin(const ObjectMetadata& found) : object(found) {}
+  explicit ObjectOrigin(ObjectMetadata found) : object(std::move(found)) {}
   const ObjectMetadata object;
 };
 
@@ -27,7 +27,7 @@ const ObjectMetadata* ObjectOf(const Entry& entry) {
   return origin == nullptr ? nullptr : &origin->object;
 }
 
-void FillObject(Entry& entry, const ObjectMetadata& object) {
+void FillObject(Entry& entry, ObjectMetadata object) {
   entry.attributes = {.type = FileType::kRegular,
                       .size = object.id.size,
                       .allocated = object.id.size,
@@ -37,7 +37,7 @@ void FillObject(Entry& entry, const ObjectMetadata& object) {
   entry.etag = object.id.etag;
   entry.readable = !object.archived;
   if (object.archived) entry.reason = fmt::format("archived ({}): it has to be restored first", object.storage_class);
-  entry.origin = std::make_shared<ObjectOrigin>(object);
+  entry.origin = std::make_shared<ObjectOrigin>(std::move(object));
 }
 
 }  // namespace
@@ -59,8 +59,9 @@ class ObjectSource::NamesListing final : public Listing {
     return names_->IsDirectoryAt(index) ? FileType::kDirectory : FileType::kRegular;
   }
   Entry EntryAt(size_t index) const override {
-    const CatalogEntry found = names_->At(index);
-    Entry entry = source_.MakeEntry(prefix_ + found.name, found);
+    CatalogEntry found = names_->At(index);
+    std::string path = prefix_ + found.name;
+    Entry entry = source_.MakeEntry(std::move(path), std::move(found));
     // While the store is away it is at the lookup that a later layer may stand in.
     if (source_.store_.IsAway()) entry.ttl = Duration::zero();
     return entry;
@@ -93,10 +94,11 @@ Result<Entry> ObjectSource::Lookup(std::string_view path, const CallContext& con
   if (!found) return StaleOr(path, found.error());
   // What is known within its time may be opened all the same; but bytes that are not cached cannot be had now, and it
   // is at the lookup that a later layer may stand in, never at a read.
-  Entry entry = MakeEntry(std::string(path), *found);
+  const bool is_object = found->object.has_value();
+  Entry entry = MakeEntry(std::string(path), *std::move(found));
   if (!store_.IsAway()) return entry;
   Error away{ErrorCode::kUnavailable, fmt::format("store {} is taken to be away", store_.url())};
-  if (found->object) return StaleOr(path, std::move(away));
+  if (is_object) return StaleOr(path, std::move(away));
   entry.state = FileState::kStale;
   entry.reason = std::move(away.message);
   entry.ttl = std::min(entry.ttl, kOutageTtl);
@@ -130,14 +132,14 @@ Result<ListingPtr> ObjectSource::List(std::string_view path, const CallContext& 
   return ListingPtr(std::make_shared<NamesListing>(*this, path, std::move(known), std::move(terms)));
 }
 
-Entry ObjectSource::MakeEntry(std::string path, const CatalogEntry& found) const {
+Entry ObjectSource::MakeEntry(std::string path, CatalogEntry found) const {
   Entry entry;
   entry.attributes.type = FileType::kDirectory;
   entry.source = catalog_.Describe(path);
   entry.path = std::move(path);
   entry.immutable = true;
   entry.ttl = TtlLeft(found.learned_at);
-  if (found.object) FillObject(entry, *found.object);
+  if (found.object) FillObject(entry, *std::move(found.object));
   return entry;
 }
 
@@ -176,10 +178,10 @@ bool ObjectSource::IsSuperseded(const Entry& entry, const CallContext& context) 
 }
 
 Result<std::optional<Entry>> ObjectSource::LastKnown(std::string_view path) const {
-  const auto known = catalog_.LastKnown(path);
+  auto known = catalog_.LastKnown(path);
   if (!known) return known.error();
   if (!*known) return std::optional<Entry>();
-  return std::optional(MakeEntry(std::string(path), **known));
+  return std::optional(MakeEntry(std::string(path), **std::move(known)));
 }
 
 std::optional<Duration> ObjectSource::AnswerAge(std::string_view path) const {

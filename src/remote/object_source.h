@@ -52,7 +52,7 @@ class ObjectSource final : public FileSource {
  private:
   class NamesListing;
 
-  Entry MakeEntry(std::string path, const CatalogEntry& found) const;
+  Entry MakeEntry(std::string path, CatalogEntry found) const;
   Result<Entry> StaleOr(std::string_view path, Error error) const;
   bool IsSuperseded(const Entry& entry, const CallContext& context) const;
   Duration TtlLeft(TimePoint learned_at) const;
