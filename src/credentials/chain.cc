@@ -34,10 +34,8 @@ class CredentialChain final : public CredentialProvider {
 
   Result<std::optional<Credentials>> Get(const CallContext& context) override {
     const auto sources = Current();
-    for (const auto& source : *sources) {
-      Result<std::optional<Credentials>> found = source->Find(context);
-      if (!found || found->has_value()) return found;
-    }
+    Result<std::optional<Credentials>> found = FindIn(*sources, context);
+    if (!found || found->has_value()) return found;
     return NothingFound(*sources);
   }
 
@@ -47,6 +45,15 @@ class CredentialChain final : public CredentialProvider {
   }
 
  private:
+  // The first that one of them has.
+  static Result<std::optional<Credentials>> FindIn(const Sources& sources, const CallContext& context) {
+    for (const auto& source : sources) {
+      Result<std::optional<Credentials>> found = source->Find(context);
+      if (!found || found->has_value()) return found;
+    }
+    return std::optional<Credentials>();
+  }
+
   std::shared_ptr<const Sources> Current() const {
     MutexLock lock(mu_);
     return sources_;
@@ -62,6 +69,9 @@ class CredentialChain final : public CredentialProvider {
     const auto environment = reload_();
     if (!environment) return;
     auto sources = std::make_shared<const Sources>(MakeSources(*environment));
+    // A file that is being written may lack them: the old ones will be refused again, and it is read again.
+    const auto found = FindIn(*sources, {});
+    if (!found || !found->has_value()) return;
     MutexLock lock(mu_);
     sources_ = std::move(sources);
   }

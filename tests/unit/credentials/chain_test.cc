@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 namespace s3overlay {
 namespace {
 
@@ -71,6 +74,21 @@ TEST(CredentialChain, NothingFoundSaysWhatWasTriedAndWhatToDo) {
   const std::string message = Refusal({{"HOME", "/root"}});
   EXPECT_THAT(message, HasSubstr("OVH_S3_* in the environment, AWS_* in the environment"));
   EXPECT_THAT(message, HasSubstr("--no-sign-request"));
+}
+
+TEST(CredentialChain, AFileThatIsBeingWrittenTakesNothingAway) {
+  const Environment old = {{"AWS_ACCESS_KEY_ID", "old"}, {"AWS_SECRET_ACCESS_KEY", "s"}};
+  Environment now = {{"AWS_ACCESS_KEY_ID", "half"}};
+  const auto provider = MakeCredentialChain({.environment = old, .reload = [&] { return std::optional(now); }});
+  const auto key_after_refusal = [&] {
+    provider->Refused(**provider->Get({}));
+    const auto found = provider->Get({});
+    return found && *found ? (*found)->access_key : found.error().message;
+  };
+  EXPECT_EQ(key_after_refusal(), "old");
+  now = {{"AWS_ACCESS_KEY_ID", "new"}, {"AWS_SECRET_ACCESS_KEY", "s"}};
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // It is read once a second at most.
+  EXPECT_EQ(key_after_refusal(), "new");
 }
 
 TEST(CredentialChain, AnonymousLooksNowhere) {
