@@ -11,7 +11,7 @@ namespace s3overlay {
 
 enum class DetachMode {
   kWhenIdle,  // kSystem with EBUSY where somebody uses it.
-  kAtOnce,    // Gone from the tree now; who uses it keeps what is open.
+  kAtOnce,    // Gone from the tree now; as root also its connection: who waits for an answer gets ENOTCONN.
 };
 
 Result<void> DetachMount(const std::string& mountpoint, DetachMode mode);

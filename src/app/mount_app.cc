@@ -81,28 +81,45 @@ class SessionEnd {
 
   void Request() S3OVERLAY_EXCLUDES(mu_) {
     requested_ = true;
-    const MutexLock lock(mu_);
-    if (session_ != nullptr) session_->Stop();
+    if (FuseSession* const session = Begin()) {
+      session->Stop();
+      Finish();
+    }
   }
 
+  // Null before it goes: waits for whoever is about to stop it.
   void Attach(FuseSession* session) S3OVERLAY_EXCLUDES(mu_) {
-    const MutexLock lock(mu_);
-    session_ = session;
+    {
+      MutexLock lock(mu_);
+      session_ = session;
+      while (stopping_ > 0) stopped_.Wait(mu_);
+    }
     if (session != nullptr && requested_) session->Stop();
   }
 
-  // Whether the session's mount is still there to be detached. Never waits: who holds the lock may be what hangs.
+  // Whether the session's mount is still there to be detached. Never waits for a stop: that may be what hangs.
   bool IsStillMounted() S3OVERLAY_EXCLUDES(mu_) {
-    if (!mu_.TryLock()) return false;
-    const bool mounted = session_ != nullptr && session_->IsStillMounted();
-    mu_.Unlock();
-    return mounted;
+    const MutexLock lock(mu_);
+    return session_ != nullptr && session_->IsStillMounted();
   }
 
  private:
+  FuseSession* Begin() S3OVERLAY_EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    if (session_ != nullptr) ++stopping_;
+    return session_;
+  }
+  void Finish() S3OVERLAY_EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    --stopping_;
+    stopped_.SignalAll();
+  }
+
   std::atomic<bool> requested_{false};
   Mutex mu_;
+  CondVar stopped_;
   FuseSession* session_ S3OVERLAY_GUARDED_BY(mu_) = nullptr;
+  int stopping_ S3OVERLAY_GUARDED_BY(mu_) = 0;  // Who is about to stop it.
 };
 
 // One mount, in the process that serves it.

@@ -63,8 +63,9 @@ void SignalWatcher::Watch() {
       continue;
     }
     log::Info("signal {}: unmounting", signal);
-    actions_.end();
+    std::thread ending(actions_.end);  // It may wait for what hangs.
     if (!WaitForStop()) actions_.end_overdue();
+    ending.join();
     return;
   }
 }

@@ -12,12 +12,12 @@
 namespace s3overlay {
 
 struct SignalActions {
-  std::function<void()> end;          // SIGTERM or SIGINT, the first of them.
+  std::function<void()> end;          // SIGTERM or SIGINT, the first of them. On a thread of its own.
   std::function<void()> end_overdue;  // The watcher was still there end_limit later. Must not return.
   Duration end_limit = std::chrono::milliseconds(4500);
 };
 
-// SIGHUP is logged and ignored, SIGPIPE is ignored. Actions run on the watcher's thread.
+// SIGHUP is logged and ignored, SIGPIPE is ignored.
 class SignalWatcher {
  public:
   // Blocks the signals in the calling thread: make it before any other thread.

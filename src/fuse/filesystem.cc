@@ -215,7 +215,8 @@ Result<void> Filesystem::ReadLink(Request& request, fuse_ino_t id, const CallCon
 
 Result<void> Filesystem::GetSpace(Request& request) {
   constexpr uint64_t kBlock = 4096;
-  const FileSystemSpace space = source_.GetSpace().value_or(FileSystemSpace{});
+  // Whoever ends us asks too, and a source may hang.
+  const FileSystemSpace space = cancelled_ ? FileSystemSpace{} : source_.GetSpace().value_or(FileSystemSpace{});
   struct statvfs result{};
   result.f_bsize = result.f_frsize = kBlock;
   result.f_blocks = space.total_bytes / kBlock;

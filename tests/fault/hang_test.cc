@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <thread>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "fault/fault_fixture.h"
+#include "support/disk/faulty_disk.h"
 
 namespace s3overlay::testing {
 namespace {
@@ -281,6 +283,31 @@ TEST_F(NoHang, H09_BytesThatTrickleAreNoAnswerToAWalk) {
   EXPECT_LT(seconds, Promise(kWalkLimit));
   EXPECT_GT(proxy().Count(""), asked_before) << "nobody had to ask";
   EXPECT_THAT(read.get(), AnyOf(EIO, ETIMEDOUT));
+}
+
+// As one of a network file system whose server has gone.
+TEST_F(NoHang, H10_ALocalLayerThatHangsHoldsUpNoEnd) {
+  Put("a", "in S3");
+  const std::string directory = sandbox().dir() / "served";
+  const std::string layer = sandbox().dir() / "hangs";
+  for (const std::string& each : {directory, layer}) std::filesystem::create_directory(each);
+  sandbox().dir().Write("served/local", "local");
+  FaultyDisk disk(directory, layer);
+  MountWith({.arguments = {"--layer", S3Layer(), "--layer", layer}, .foreground = true});
+  ASSERT_TRUE(Eventually([&] { return StatError(At("local")) == 0; }));
+  disk.Hang();
+  auto lookup = std::async(std::launch::async, [&] { return StatError(At("unknown")); });
+  ASSERT_TRUE(Eventually([&] { return disk.waiting() > 0; }));
+  EXPECT_TRUE(Holds(At("a"), "in S3")) << "what has nothing to do with it";
+  const double seconds = SecondsOf([&] {
+    MountTest::mount().foreground().Signal(SIGTERM);
+    EXPECT_TRUE(Eventually([&] { return !IsMounted(sandbox().mountpoint()); }));
+  });
+  EXPECT_LT(seconds, Promise(5));
+  EXPECT_NE(lookup.get(), 0);
+  disk.Heal();  // No process ends while the kernel waits for a disk in its name.
+  EXPECT_EQ(MountTest::mount().foreground().Wait().exit_code, 0);
+  MountTest::mount().Forget();
 }
 
 }  // namespace
