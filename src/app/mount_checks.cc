@@ -10,6 +10,7 @@
 #include "app/detach.h"
 #include "app/mounts.h"
 #include "config/mount_config.h"
+#include "control/socket_path.h"
 
 namespace s3overlay {
 namespace {
@@ -47,6 +48,8 @@ Result<void> CheckIsOutside(const std::string& what, const std::string& path, co
 Result<void> CheckFilesAreOutside(const MountConfig& config, const std::string& mountpoint) {
   if (config.cache.enabled) S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--cache-dir", config.cache.dir, mountpoint));
   S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--log-file", config.log.file, mountpoint));
+  const std::string socket = ControlSocketPath(mountpoint);
+  S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("the control socket (see XDG_RUNTIME_DIR)", socket, mountpoint));
   S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--config", config.config_file, mountpoint));
   S3OVERLAY_RETURN_IF_ERROR(CheckIsOutside("--env-file", config.env_file, mountpoint));
   for (const LayerSpec& layer : config.layers) {

@@ -68,7 +68,7 @@ Result<S3Uri> ParseS3Uri(std::string_view text) {
   const size_t slash = rest.find('/');
   const std::string_view bucket = rest.substr(0, slash);
   if (!CanBeBucket(bucket)) {
-    return Invalid(fmt::format("'{}' names no bucket; write s3://bucket or s3://bucket/prefix", text));
+    return Invalid(fmt::format("'{}' names no bucket; write s3://bucket or s3://bucket/prefix", RedactUrl(text)));
   }
   return S3Uri{std::string(bucket), slash == std::string_view::npos ? "" : std::string(rest.substr(slash + 1))};
 }

@@ -139,7 +139,7 @@ Result<void> AddShortLayers(const std::string& spec, ConfigDraft& draft) {
 Result<void> AddLayers(const std::string& short_spec, LoadedDraft& loaded) {
   ConfigDraft& draft = loaded.draft;
   if (!short_spec.empty() && loaded.has_own_layers) {
-    return Invalid(fmt::format("'{}' and --layer: give every layer with --layer", short_spec));
+    return Invalid(fmt::format("'{}' and --layer: give every layer with --layer", RedactUrl(short_spec)));
   }
   if (!short_spec.empty()) return AddShortLayers(short_spec, draft);
   if (loaded.has_own_layers) return {};

@@ -130,6 +130,7 @@ TEST_F(LeastPrivilege, SecretsInSettingsAreNotShown) {
   const TempDir& dir = sandbox().dir();
   const std::string marked_url = "https://user:" + kMarks[4] + "@store.invalid/x?X-Amz-Signature=" + kMarks[4];
   const std::string presigned = "https://store.invalid/bucket/key?X-Amz-Signature=" + kMarks[4];
+  const std::string in_bucket = "s3://key:" + kMarks[4] + "@bucket/data";
   const std::string broken_env = dir.Write("broken.env", "AWS_SECRET_ACCESS_KEY=\"" + kMarks[2] + "\n");
   const std::string odd_env = dir.Write("odd.env", "AWS_SECRET_ACCESS_KEY='" + kMarks[2] + " '\nAWS_ACCESS_KEY_ID=x\n");
   std::vector<std::vector<std::string>> settings = {{"--env-file", broken_env, "--layer", S3Layer()},
@@ -138,6 +139,7 @@ TEST_F(LeastPrivilege, SecretsInSettingsAreNotShown) {
                                                     {"--endpoint", presigned, "--layer", S3Layer()},
                                                     {"--endpoint", "ftp" + marked_url.substr(5), "--layer", S3Layer()},
                                                     {"--layer", presigned},
+                                                    {"--layer", in_bucket},
                                                     {"--layer", marked_url}};
   const std::string secret = kMarks[3];
   int number = 0;
@@ -155,7 +157,9 @@ TEST_F(LeastPrivilege, SecretsInSettingsAreNotShown) {
     EXPECT_NE(said_, "");
     ExpectNoMark(arguments[1].substr(0, arguments[1].find("MARKED")) + " says", said_);
   }
-  for (const char* command : {"ls", "cat", "resolve"}) Run({command, presigned});
+  for (const std::string& address : {presigned, in_bucket}) {
+    for (const char* command : {"ls", "cat", "resolve"}) Run({command, address});
+  }
   ExpectNoMark("what commands say", said_);
   if (fs::exists(sandbox().log_file())) ExpectNoMark("the log", sandbox().Log());
 }
