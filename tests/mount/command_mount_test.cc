@@ -240,6 +240,22 @@ TEST_F(Command, SignalsEndTheForegroundCleanly) {
   }
 }
 
+TEST_F(Command, ClosedStandardDescriptorsAreNoHarm) {
+  Put("a", "in S3");
+  for (const std::string closed : {"<&-", "<&- >&- 2>&-"}) {
+    const ProcessResult mounted =
+        sandbox().RunProgram({"/bin/sh", "-c", "exec \"$@\" " + closed, "sh", Sandbox::Program(), "mount", "--layer",
+                              S3Layer(), "--no-cache", sandbox().mountpoint()});
+    ASSERT_EQ(mounted.exit_code, 0) << closed << mounted.err;
+    EXPECT_TRUE(Holds(sandbox().mountpoint() + "/a", "in S3")) << closed;
+    const auto daemons = sandbox().FindDaemons();
+    ASSERT_EQ(daemons.size(), 1U);
+    ::kill(daemons.front(), SIGTERM);
+    EXPECT_TRUE(Eventually([&] { return !IsMounted(sandbox().mountpoint()) && sandbox().FindDaemons().empty(); }))
+        << closed;
+  }
+}
+
 TEST_F(Command, ASignalEndsAMountThatIsBusyWithASilentStore) {
   Put("a", Pattern(4 * kMiB));
   MountInForeground();

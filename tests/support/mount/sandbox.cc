@@ -93,6 +93,8 @@ std::unique_ptr<Process> Sandbox::Start(const std::vector<std::string>& argument
   return std::make_unique<Process>(argv, Environment());
 }
 
+std::string Sandbox::Program() { return S3OVERLAY_BINARY; }
+
 ProcessResult Sandbox::Run(const std::vector<std::string>& arguments) const { return Start(arguments)->Wait(); }
 
 ProcessResult Sandbox::RunProgram(const std::vector<std::string>& argv) const {

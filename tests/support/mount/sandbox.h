@@ -39,6 +39,7 @@ class Sandbox {
 
   // `s3overlay ARGUMENTS…`, to its end.
   ProcessResult Run(const std::vector<std::string>& arguments) const;
+  static std::string Program();  // Where s3overlay itself is.
   std::unique_ptr<Process> Start(const std::vector<std::string>& arguments) const;
   // Any other program, in the same environment.
   ProcessResult RunProgram(const std::vector<std::string>& argv) const;
