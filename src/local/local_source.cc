@@ -139,8 +139,18 @@ Result<std::shared_ptr<OpenFile>> LocalSource::Open(const Entry& entry, const Ca
   return std::shared_ptr<OpenFile>(std::make_shared<LocalFile>(std::move(fd), entry));
 }
 
-Result<std::vector<std::string>> LocalSource::ListXattr(const Entry& entry) {
+// What the entry was of, whatever its name means by now.
+Result<UniqueFd> LocalSource::ResolveSame(const Entry& entry) const {
   auto fd = resolver_.Resolve(entry.path, LastLink::kKeep);
+  if (!fd || entry.version.empty()) return fd;
+  const auto status = StatOf(*fd);
+  if (!status) return status.error();
+  if (LocalVersion(*status) == entry.version) return fd;
+  return Error{.code = ErrorCode::kVersionGone, .message = fmt::format("{} was replaced", entry.source)};
+}
+
+Result<std::vector<std::string>> LocalSource::ListXattr(const Entry& entry) {
+  auto fd = ResolveSame(entry);
   if (!fd) return fd.error();
   const std::string file = ProcPathOf(fd->get());
   auto joined = ReadGrowing([&](char* buffer, size_t size) { return ::listxattr(file.c_str(), buffer, size); },
@@ -157,7 +167,7 @@ Result<std::vector<std::string>> LocalSource::ListXattr(const Entry& entry) {
 }
 
 Result<std::string> LocalSource::GetXattr(const Entry& entry, const std::string& name) {
-  auto fd = resolver_.Resolve(entry.path, LastLink::kKeep);
+  auto fd = ResolveSame(entry);
   if (!fd) return fd.error();
   const std::string file = ProcPathOf(fd->get());
   auto value =

@@ -50,6 +50,7 @@ class LocalSource final : public FileSource {
   std::string Describe() const override { return options_.spec; }
 
  private:
+  Result<UniqueFd> ResolveSame(const Entry& entry) const;
   Entry MakeEntry(const std::string& path, const struct stat& status) const;
 
   // The name of our own mountpoint, if it lies in the directory `fd`.

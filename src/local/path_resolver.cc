@@ -32,6 +32,7 @@ void AppendComponents(std::string_view path, Container& components) {
 }
 
 bool IsAtOrBelow(std::string_view path, std::string_view parent) {
+  if (parent == "/") return path.starts_with('/');
   return path.starts_with(parent) && (path.size() == parent.size() || path[parent.size()] == '/');
 }
 
@@ -232,7 +233,7 @@ PathResolver::PathResolver(PathResolverOptions options, UniqueFd root)
 Result<UniqueFd> PathResolver::Resolve(std::string_view path, LastLink last) const {
   const std::string name(path);
   if (!IsPlain(path)) return SystemError(ENOENT, name);
-  if (IsOwnMount(root_path_ + "/" + name, false)) return SystemError(ENOENT, name);
+  if (IsOwnMount((root_path_ == "/" ? "" : root_path_) + "/" + name, false)) return SystemError(ENOENT, name);
   auto fd = OpenPath(root_.get(), name);
   if (!fd && !IsLoop(fd.error())) return fd;
   if (fd && (last == LastLink::kKeep || !IsSymlink(fd->get()))) return fd;

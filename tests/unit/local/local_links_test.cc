@@ -140,6 +140,11 @@ TEST_F(LocalLinks, OurOwnMountIsNeverEntered) {
   auto below = Open(false, root() / "real");
   EXPECT_EQ(Look(*below, "real/f"), "not found");
   EXPECT_EQ(List(*below, ""), "absolute relative up ");
+
+  auto all = LocalSource::Open({.spec = "/", .follow_links_out = false, .mountpoint = mountpoint}, "/");
+  ASSERT_TRUE(all);
+  EXPECT_EQ(Look(**all, fs::path(mountpoint).relative_path()), "not found");
+  EXPECT_EQ(Look(**all, (dir_ / "outside").relative_path()), "directory");
 }
 
 TEST_F(LocalLinks, ACoveredDirectoryIsWhollyVisible) {

@@ -177,6 +177,9 @@ TEST_F(LocalSourceTest, ExtendedAttributesAreTheFilesOwn) {
   EXPECT_EQ(source->GetXattr(entry, "user.none").error().code, ErrorCode::kNotFound);
   dir_.Write("bare", "x");
   EXPECT_THAT(*source->ListXattr(*source->Lookup("bare", {})), Not(Contains("user.note")));
+  fs::rename(dir_ / "bare", file);
+  EXPECT_EQ(source->GetXattr(entry, "user.note").error().code, ErrorCode::kVersionGone);
+  EXPECT_EQ(source->ListXattr(entry).error().code, ErrorCode::kVersionGone);
 }
 
 TEST_F(LocalSourceTest, GoesOnFromTheDescriptorWhateverBecomesOfThePath) {
