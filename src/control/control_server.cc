@@ -67,11 +67,9 @@ Result<std::unique_ptr<ControlServer>> ControlServer::Start(std::string socket_p
   if (!listener) return listener.error();
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.is_open()) return SystemError(errno, "make an eventfd");
-  Result<SocketFile> file = SocketFile::Bind(listener->get(), socket_path, clock);
+  const int backlog = static_cast<int>(kMaxConnections);
+  Result<SocketFile> file = SocketFile::Listen(listener->get(), socket_path, backlog, clock);
   if (!file) return file.error();
-  if (::listen(listener->get(), static_cast<int>(kMaxConnections)) != 0) {
-    return SystemError(errno, "listen on " + socket_path);
-  }
   return std::unique_ptr<ControlServer>(
       new ControlServer(*std::move(listener), std::move(wake), *std::move(file), control, clock));
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,7 +93,7 @@ SocketFile::~SocketFile() {
   if (found.st_dev == device_ && found.st_ino == inode_) ::unlink(path_.c_str());
 }
 
-Result<SocketFile> SocketFile::Bind(int fd, const std::string& path, const Clock& clock) {
+Result<SocketFile> SocketFile::Listen(int fd, const std::string& path, int backlog, const Clock& clock) {
   S3OVERLAY_RETURN_IF_ERROR(CheckSocketPath(path));
   const std::string directory = std::filesystem::path(path).parent_path().string();
   S3OVERLAY_RETURN_IF_ERROR(MakeDirectory(directory));
@@ -106,7 +107,10 @@ Result<SocketFile> SocketFile::Bind(int fd, const std::string& path, const Clock
   if (::chmod(path.c_str(), kSocketMode) != 0 || ::lstat(path.c_str(), &made) != 0) {
     return SystemError(errno, "chmod " + path);
   }
-  return SocketFile(path, made.st_dev, made.st_ino);
+  SocketFile file(path, made.st_dev, made.st_ino);
+  // Under the lock still: who finds a socket that nobody listens on takes it for a dead daemon's.
+  if (::listen(fd, backlog) != 0) return SystemError(errno, "listen on " + path);
+  return file;
 }
 
 }  // namespace s3overlay

@@ -14,10 +14,10 @@ namespace s3overlay {
 
 class SocketFile {
  public:
-  // Binds `fd` to `path`, mode 0600 whatever the umask, in a directory that is made (0700) where it is missing. A
-  // socket that nobody listens on is replaced. kMisconfigured: somebody listens, the path is too long, or the directory
-  // is another user's or writable for others; kSystem.
-  static Result<SocketFile> Bind(int fd, const std::string& path, const Clock& clock);
+  // Listens with `fd` at `path`, mode 0600 whatever the umask, in a directory that is made (0700) where it is missing.
+  // A socket that nobody listens on is replaced. kMisconfigured: somebody listens, the path is too long, or the
+  // directory is another user's or writable for others; kSystem.
+  static Result<SocketFile> Listen(int fd, const std::string& path, int backlog, const Clock& clock);
 
   // Removes the file, unless it is another's by now.
   ~SocketFile();
