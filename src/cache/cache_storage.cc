@@ -73,6 +73,7 @@ bool CacheStorage::WriteNow(const BlockWrite& write) {
   Measure(object, *file);
   if (!written) {
     faults_.Note(written.error());
+    table_.DoomIfEmpty(object);
     return false;
   }
   table_.AddBlock(object, write.index, Hash64(write.block.bytes));

@@ -95,6 +95,7 @@ class CacheStorage {
   ObjectPtr Adopt(const ObjectRow& row, FoundFiles& found);
   bool IsSound(CachedObject& object);
   bool TidyAfterCrash(CachedObject& object);
+  bool PunchGaps(const CachedObject& object, DataFile& file) const;
   void Reject(const ObjectPtr& object);
   bool EnsureAlive();
   bool IsDueToLook(bool creates) const;

@@ -164,18 +164,25 @@ bool CacheStorage::TidyAfterCrash(CachedObject& object) {
     return object.blocks.is_full();
   }
   if (object.allocated <= RoundUpToPage(object.blocks.present_bytes())) return true;
-  const uint64_t step = options_.block_size;
-  for (uint64_t index = 0; index < object.blocks.block_count(); ++index) {
-    if (object.blocks.Find(index) != nullptr) continue;
-    uint64_t end = index + 1;
-    while (end < object.blocks.block_count() && object.blocks.Find(end) == nullptr) ++end;
-    if (!(*file)->Punch({index * step, (end - index) * step})) return false;
-    index = end;
-  }
+  if (!PunchGaps(object, **file)) return false;
   auto status = (*file)->GetStatus();
   if (!status) return false;
   object.allocated = status->allocated;
   object.changed_ns = status->changed_ns;
+  return true;
+}
+
+// By what is there: what is not may be far more.
+bool CacheStorage::PunchGaps(const CachedObject& object, DataFile& file) const {
+  const uint64_t step = options_.block_size;
+  const uint64_t count = object.blocks.block_count();
+  std::vector<uint64_t> ends = object.blocks.PresentIn(0, count);
+  ends.push_back(count);
+  uint64_t begin = 0;
+  for (const uint64_t end : ends) {
+    if (end > begin && !file.Punch({begin * step, (end - begin) * step})) return false;
+    begin = end + 1;
+  }
   return true;
 }
 

@@ -77,7 +77,8 @@ bool ObjectTable::Unpin(const BlockPin& pin, ReadOutcome outcome) {
 // A complete object may be mapped by now: it goes whole, never to be written into.
 void ObjectTable::DropDamaged(const BlockPin& pin) {
   CachedObject& object = *pin.object;
-  if (object.complete || object.lent) return DoomLocked(pin.object);
+  // Nor is one without a block of any use.
+  if (object.complete || object.lent || object.blocks.present_count() == 1) return DoomLocked(pin.object);
   DropBlock(object, pin.index);
   ResizeUnit(object, pin.index / options_.unit_blocks);
   changes_.extents.emplace_back(pin.object, object.blocks.ExtentOf(pin.index));
@@ -161,6 +162,11 @@ std::vector<uint64_t> ObjectTable::ListBlocks(const ObjectPtr& object) const {
 void ObjectTable::Doom(const ObjectPtr& object) {
   MutexLock lock(mu_);
   DoomLocked(object);
+}
+
+void ObjectTable::DoomIfEmpty(const ObjectPtr& object) {
+  MutexLock lock(mu_);
+  if (object->blocks.present_count() == 0) DoomLocked(object);
 }
 
 void ObjectTable::DoomLocked(const ObjectPtr& object) {

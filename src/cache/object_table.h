@@ -139,6 +139,8 @@ class ObjectTable {
 
   // Takes an object out, because its file is not what it should be. The writer removes what is left of it.
   void Doom(const ObjectPtr& object) S3OVERLAY_EXCLUDES(mu_);
+  // Only where no block of it is there: nothing would ever evict it.
+  void DoomIfEmpty(const ObjectPtr& object) S3OVERLAY_EXCLUDES(mu_);
 
   // Somebody else has changed the file, as of `changed_ns`: it is complete no longer, and every block has to be held to
   // its checksum again.

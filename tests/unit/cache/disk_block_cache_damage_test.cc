@@ -121,6 +121,9 @@ TEST_F(DiskBlockCacheDamageTest, TheOnlyBlockOfAnObjectIsDamaged) {
   cache_->Flush();
   FlipByte(DataFiles().front(), kBlock + 1050);
   EXPECT_EQ(CountRightBlocks(object), 0U);
+  cache_->Flush();
+  EXPECT_EQ(cache_->GetStats().objects, 0U) << "nothing would ever evict it";
+  EXPECT_TRUE(DataFiles().empty());
   Put(object, 1);
   cache_->Flush();
   EXPECT_EQ(CountRightBlocks(object), 1U);
