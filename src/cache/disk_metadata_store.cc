@@ -159,8 +159,9 @@ Result<void> DiskMetadataStore::Ask(std::function<Result<void>(MetadataDatabase&
 
 Result<std::optional<CatalogEntry>> DiskMetadataStore::RecallEntry(std::string_view scope, std::string_view path) {
   const auto recalled = std::make_shared<Recalled<std::optional<KnownName>>>(scope, path);
-  const Result<void> asked = Ask([recalled](MetadataDatabase& database) -> Result<void> {
-    auto found = database.FindName(recalled->key());
+  const int64_t now_ns = ToWall(clock_.Now());
+  const Result<void> asked = Ask([recalled, now_ns](MetadataDatabase& database) -> Result<void> {
+    auto found = database.FindName(recalled->key(), now_ns);
     if (!found) return found.error();
     recalled->known = *std::move(found);
     return {};
@@ -175,11 +176,12 @@ Result<std::optional<CatalogEntry>> DiskMetadataStore::RecallEntry(std::string_v
 std::shared_ptr<const CatalogListing> DiskMetadataStore::RecallListing(std::string_view scope, std::string_view path) {
   const auto recalled = std::make_shared<Recalled<KnownDirectory>>(scope, path);
   KnownDirectory& known = recalled->known;
+  const int64_t now_ns = ToWall(clock_.Now());
   const auto give_up_at = std::chrono::steady_clock::now() + kLongestRecall;
   while (!known.is_whole) {
     if (std::chrono::steady_clock::now() > give_up_at) return nullptr;
-    const Result<void> asked = Ask([recalled](MetadataDatabase& database) {
-      return database.ReadListing(recalled->key(), kNamesAtATime, &recalled->known);
+    const Result<void> asked = Ask([recalled, now_ns](MetadataDatabase& database) {
+      return database.ReadListing(recalled->key(), now_ns, kNamesAtATime, &recalled->known);
     });
     if (!asked) return nullptr;
   }

@@ -274,6 +274,26 @@ Result<bool> MetadataDatabase::IsKnownLater(const MetadataKey& key, int64_t lear
   return known_ns > learned_ns && known_ns <= now_ns;
 }
 
+// A directory that went, or one above it, took along what was known of it and below: it is no directory by a row, or
+// has none in a listing, that is later.
+Result<bool> MetadataDatabase::HasGoneSince(const MetadataKey& directory, int64_t learned_ns, int64_t now_ns) {
+  for (std::string_view path = directory.path; !path.empty(); path = Split(path).directory) {
+    SqliteStatement find(database_,
+                         "SELECT d.listed_ns, n.kind, n.learned_ns FROM directories d"
+                         " LEFT JOIN names n ON n.directory = d.id AND n.name = ?3 WHERE d.scope = ?1 AND d.path = ?2");
+    const SplitPath split = Split(path);
+    find.BindBytes(directory.scope).BindBytes(split.directory).BindBytes(split.name);
+    const bool found = find.Step();
+    if (find.failed()) return Failure("read");
+    if (!found) continue;
+    const bool has_row = find.HasValue(1);
+    if (has_row && find.Number(1) == static_cast<int64_t>(NameKind::kDirectory)) continue;
+    const int64_t said_ns = has_row ? std::max(find.Number(0), find.Number(2)) : find.Number(0);
+    if (said_ns > learned_ns && said_ns <= now_ns) return true;
+  }
+  return false;
+}
+
 // 0 where it never was.
 Result<int64_t> MetadataDatabase::ListedAt(const MetadataKey& key) {
   SqliteStatement find(database_, "SELECT listed_ns FROM directories WHERE scope = ? AND path = ?");
@@ -283,7 +303,7 @@ Result<int64_t> MetadataDatabase::ListedAt(const MetadataKey& key) {
   return found ? find.Number(0) : int64_t{0};
 }
 
-Result<std::optional<KnownName>> MetadataDatabase::FindName(const MetadataKey& key) {
+Result<std::optional<KnownName>> MetadataDatabase::FindName(const MetadataKey& key, int64_t now_ns) {
   const SplitPath split = Split(key.path);
   const std::string sql = fmt::format(
       "SELECT {}, d.listed_ns FROM names n JOIN directories d ON d.id = n.directory"
@@ -295,24 +315,32 @@ Result<std::optional<KnownName>> MetadataDatabase::FindName(const MetadataKey& k
     KnownName known = ReadName(find);
     // An unchanged listing says so again without touching its rows.
     known.learned_ns = std::max(known.learned_ns, find.Number(12));
-    return std::optional(std::move(known));
+    const Result<bool> has_gone = HasGoneSince({key.scope, split.directory}, known.learned_ns, now_ns);
+    if (!has_gone) return has_gone.error();
+    return *has_gone ? std::optional<KnownName>() : std::optional(std::move(known));
   }
   if (find.failed()) return Failure("read");
   const Result<int64_t> listed = ListedAt(key);
   if (!listed) return listed.error();
-  if (*listed == 0) return std::optional<KnownName>();
+  const Result<bool> has_gone = HasGoneSince(key, *listed, now_ns);
+  if (!has_gone) return has_gone.error();
+  if (*listed == 0 || *has_gone) return std::optional<KnownName>();
   return std::optional(KnownName{.entry = {.name = std::string(split.name), .object = std::nullopt, .learned_at = {}},
                                  .learned_ns = *listed});
 }
 
-Result<void> MetadataDatabase::ReadListing(const MetadataKey& key, size_t max_names, KnownDirectory* known) {
+Result<void> MetadataDatabase::ReadListing(const MetadataKey& key, int64_t now_ns, size_t max_names,
+                                           KnownDirectory* known) {
   S3OVERLAY_RETURN_IF_ERROR(Execute("BEGIN"));  // Date and names of one moment.
   const std::unique_ptr<sqlite3, decltype(&RollBackIfOpen)> open(database_, &RollBackIfOpen);
   const Result<int64_t> listed = ListedAt(key);
   if (!listed) return listed.error();
   if (*listed != known->listed_ns) *known = {};
   known->listed_ns = *listed;
-  known->is_whole = *listed == 0;
+  const Result<bool> has_gone = HasGoneSince(key, *listed, now_ns);
+  if (!has_gone) return has_gone.error();
+  if (*has_gone) *known = {};
+  known->is_whole = known->listed_ns == 0;
   if (known->is_whole) return {};
   const std::string sql = fmt::format(
       "SELECT {} FROM names n JOIN directories d ON d.id = n.directory"

@@ -68,17 +68,19 @@ class MetadataDatabase {
   // Drops the directories that were written longest ago until at most `max_names` names are left.
   Result<void> Prune(uint64_t max_names);
 
-  Result<std::optional<KnownName>> FindName(const MetadataKey& key);
+  // Nothing where a directory above it is known to have gone since.
+  Result<std::optional<KnownName>> FindName(const MetadataKey& key, int64_t now_ns);
 
   // Adds at most `max_names` to those that were read before. Of a directory that was listed anew in between it begins
   // again.
-  Result<void> ReadListing(const MetadataKey& key, size_t max_names, KnownDirectory* known);
+  Result<void> ReadListing(const MetadataKey& key, int64_t now_ns, size_t max_names, KnownDirectory* known);
 
  private:
   explicit MetadataDatabase(std::string path) : path_(std::move(path)) {}
   Result<void> Execute(const char* sql);
   Result<void> CheckLayout();
   Result<int64_t> DirectoryId(const MetadataKey& key, int64_t now_ns);
+  Result<bool> HasGoneSince(const MetadataKey& directory, int64_t learned_ns, int64_t now_ns);
   Result<int64_t> ListedAt(const MetadataKey& key);
   Result<bool> IsKnownLater(const MetadataKey& key, int64_t learned_ns, int64_t now_ns);
   Error Failure(const char* what);

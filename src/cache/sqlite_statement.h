@@ -64,6 +64,7 @@ class SqliteStatement {
     bound_ = 0;
   }
 
+  bool HasValue(int column) const { return ::sqlite3_column_type(statement_, column) != SQLITE_NULL; }
   int64_t Number(int column) const { return ::sqlite3_column_int64(statement_, column); }
   uint64_t Unsigned(int column) const { return static_cast<uint64_t>(Number(column)); }
   std::span<const std::byte> Blob(int column) const {

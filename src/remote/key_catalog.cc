@@ -281,22 +281,40 @@ KeyCatalog::NamesPtr KeyCatalog::Keep(const std::string& directory, DirectoryNam
 }
 
 Result<std::optional<CatalogEntry>> KeyCatalog::LastKnown(std::string_view path) const {
-  if (const auto verdict = cache_.Find(path)) return verdict->entry;
+  if (const auto verdict = cache_.Find(path)) {
+    if (!verdict->entry || HasGoneSince(ParentPath(path), verdict->learned_at)) return std::optional<CatalogEntry>();
+    return verdict->entry;
+  }
   if (memory_ == nullptr) return std::optional<CatalogEntry>();
   auto kept = memory_->RecallEntry(scope_, path);
-  if (kept && *kept && !IsOurs(**kept, mapping_.ObjectKey(path))) return std::optional<CatalogEntry>();
-  return kept;
+  if (!kept || !*kept) return kept;
+  const bool counts = IsOurs(**kept, mapping_.ObjectKey(path)) && !HasGoneSince(ParentPath(path), (*kept)->learned_at);
+  return counts ? kept : std::optional<CatalogEntry>();
 }
 
 std::shared_ptr<const CatalogListing> KeyCatalog::LastKnownListing(std::string_view path) const {
-  if (const NamesPtr names = cache_.FindComplete(path)) return names->exists || path.empty() ? names->listing : nullptr;
+  if (const NamesPtr names = cache_.FindComplete(path)) {
+    if (path.empty()) return names->listing;
+    return names->exists && !HasGoneSince(path, names->learned_at) ? names->listing : nullptr;
+  }
   if (memory_ == nullptr) return nullptr;
   std::shared_ptr<const CatalogListing> kept = memory_->RecallListing(scope_, path);
+  if (kept != nullptr && HasGoneSince(path, kept->learned_at())) return nullptr;
   const std::string prefix = mapping_.DirectoryPrefix(path);
   for (size_t i = 0; kept != nullptr && i < kept->size(); ++i) {
     if (!IsOurs(kept->At(i), prefix + std::string(kept->NameAt(i)))) return nullptr;
   }
   return kept;
+}
+
+// A directory that went, or one above it, took along what was known of it and below.
+bool KeyCatalog::HasGoneSince(std::string_view directory, TimePoint learned_at) const {
+  for (; !directory.empty(); directory = ParentPath(directory)) {
+    const auto verdict = cache_.Find(directory);
+    const bool is_there = !verdict || (verdict->entry && verdict->entry->is_directory());
+    if (!is_there && verdict->learned_at > learned_at) return true;
+  }
+  return false;
 }
 
 // Of a file that was put together from several moments one name may tell of another one's object.

@@ -90,6 +90,7 @@ class KeyCatalog final : public ObjectCatalog {
   ListingWalk BeginWalk(const std::string& directory);
   NamesPtr Keep(const std::string& directory, DirectoryNames fetched);
 
+  bool HasGoneSince(std::string_view directory, TimePoint learned_at) const;
   bool IsOurs(const CatalogEntry& kept, const std::string& key) const;
 
   Error WouldBlock() const;

@@ -171,6 +171,24 @@ TEST_F(DiskMetadataStoreTest, AnAbsenceThatIsProvedWhileAListingRunsStays) {
   EXPECT_THAT(Names(""), ElementsAre("a", "gone")) << "it came back";
 }
 
+TEST_F(DiskMetadataStoreTest, ADirectoryThatHasGoneTookItsNamesAlong) {
+  KeepListing("", {File("b", "1"), Directory("dir")});
+  KeepListing("dir", {File("a", "1"), Directory("sub")});
+  KeepListing("dir/sub", {File("c", "1")});
+  clock_.Advance(1s);
+  KeepListing("", {File("b", "1")});
+  Reopen();
+  for (const char* const path : {"dir", "dir/a", "dir/sub", "dir/sub/c"}) EXPECT_FALSE(Recall(path)) << path;
+  for (const char* const path : {"dir", "dir/sub"}) EXPECT_THAT(Names(path), ElementsAre("no listing")) << path;
+  EXPECT_TRUE(Recall("b"));
+  clock_.Advance(1s);
+  KeepListing("dir", {File("a", "2")});
+  store_->Flush();
+  EXPECT_THAT(Names("dir"), ElementsAre("a")) << "it came back";
+  EXPECT_TRUE(Recall("dir"));
+  EXPECT_FALSE(Recall("dir/sub/c"));
+}
+
 TEST_F(DiskMetadataStoreTest, AnAnswerThatComesLateChangesNothing) {
   const TimePoint early = clock_.Now();
   const CatalogEntry early_entry = File("a", "1");

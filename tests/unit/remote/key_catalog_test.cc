@@ -237,6 +237,23 @@ class MixedUpMemory final : public MetadataStore {
   ObjectMetadata object_;
 };
 
+TEST_F(KeyCatalogTest, ADirectoryThatHasGoneTookItsNamesAlong) {
+  Put("b");
+  Put("dir/a");
+  EXPECT_EQ(List(""), "b dir/ ");
+  EXPECT_EQ(List("dir"), "a ");
+  ASSERT_TRUE(*Catalog().LastKnown("dir/a"));
+  store_.Delete("b", "p/dir/a");
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(Find("dir"), "not found");
+  EXPECT_FALSE(*Catalog().LastKnown("dir/a"));
+  EXPECT_FALSE(Catalog().LastKnownListing("dir"));
+  Put("dir/a");
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(Find("dir/a"), "file");
+  EXPECT_TRUE(*Catalog().LastKnown("dir/a"));
+}
+
 TEST_F(KeyCatalogTest, WhatIsKeptOfAnotherObjectIsNotKnownOfThisOne) {
   MixedUpMemory memory("p/dir/a");
   const KeyCatalog catalog({.bucket = "b", .prefix = "p"}, store_, clock_, metrics_, &memory);
