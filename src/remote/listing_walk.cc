@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "remote/single_flight.h"
+#include "s3overlay/hash.h"
 
 namespace s3overlay {
 namespace {
@@ -51,7 +52,7 @@ Result<ListPage> ListingWalk::NextPage(ObjectStore& store, const CallContext& co
 }
 
 Result<void> ListingWalk::Follow(const ListPage& page) {
-  if (page.next_token.empty() || !tokens_.insert(page.next_token).second) {
+  if (page.next_token.empty() || !tokens_.insert(Hash64(page.next_token)).second) {
     return Error{ErrorCode::kBadResponse,
                  fmt::format("the listing of s3://{}/{} goes in circles", request_.bucket, request_.prefix)};
   }

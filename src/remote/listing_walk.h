@@ -50,7 +50,7 @@ class ListingWalk {
   const TimePoint began_;
   ListRequest request_;
   NamesBuilder builder_;
-  std::set<std::string> tokens_;  // A store may answer in circles.
+  std::set<uint64_t> tokens_;  // Hashes, as they may be long. A store may answer in circles.
   int pages_ = 0;
 };
 
