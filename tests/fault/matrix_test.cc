@@ -76,6 +76,7 @@ std::vector<OutageFault> Refusals() {
       refusal("KeyUnknown", EveryAnswerIs(S3ErrorAnswer("403 Forbidden", "InvalidAccessKeyId"))),
       refusal("TokenExpired", EveryAnswerIs(S3ErrorAnswer("400 Bad Request", "ExpiredToken"))),
       refusal("NoBucket", EveryAnswerIs(S3ErrorAnswer("404 Not Found", "NoSuchBucket"))),
+      refusal("Redirect", EveryAnswerIs(S3ErrorAnswer("301 Moved Permanently", "PermanentRedirect"))),
       refusal("CertificateExpired", CertificateThatIs(BadCertificate::kExpired)),
       refusal("CertificateOfAnotherHost", CertificateThatIs(BadCertificate::kOfAnotherHost)),
       refusal("CertificateOfAStranger", CertificateThatIs(BadCertificate::kOfAStranger)),
@@ -121,6 +122,8 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
   void PutEverything() {
     Put("cached", cached_);
     WriteLocal("cached", Pattern(cached_.size(), 9));
+    Put("whole", whole_);
+    WriteLocal("whole", Pattern(whole_.size(), 9));
     for (const char* const name : {"partly", "overwritten", "deleted"}) Put(name, large_);
     WriteLocal("partly", Pattern(large_.size(), 9));
     Put("cold", Pattern(1000));
@@ -154,6 +157,8 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
   void Learn() {
     ASSERT_TRUE(Holds(At("cached"), cached_));
     ASSERT_TRUE(ComesToCache("cached"));
+    ASSERT_TRUE(Holds(At("whole"), whole_));
+    ASSERT_TRUE(ComesToCache("whole"));
     for (const char* const name : {"partly", "overwritten", "deleted"}) {
       open_[name] = OpenDirect(At(name));
       ASSERT_TRUE(SameBytes(ReadAt(open_[name].get(), kMiddle, kBlock), large_.substr(kMiddle, kBlock))) << name;
@@ -187,6 +192,7 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
   void ExpectObjects() {
     EXPECT_TRUE(Holds(At("cached"), cached_)) << "row 03";
     EXPECT_EQ(State("cached"), "stale") << "row 03";
+    EXPECT_TRUE(Holds(At("whole"), whole_)) << "row 03, as the kernel reads it";
     EXPECT_TRUE(SameBytes(ReadDirect(At("partly"), kMiddle, kBlock), large_.substr(kMiddle, kBlock))) << "row 04";
     ExpectHonestError(ReadDirect(At("partly"), 0, kBlock).error, "row 04");
     ExpectHonestError(OpenError(At("lone/s3-only")), "row 06");
@@ -253,6 +259,7 @@ class OutageMatrix : public FaultTest, public ::testing::WithParamInterface<Outa
   }
 
   const std::string cached_ = Pattern(300 * kKiB);
+  const std::string whole_ = Pattern(1200 * kKiB);  // Handed to the kernel, where it takes files.
   const std::string large_ = Pattern(2 * kMiddle);
   std::unique_ptr<Outage> outage_;
   bool is_out_ = false;
