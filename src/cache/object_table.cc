@@ -282,6 +282,7 @@ void ObjectTable::AddBlock(const ObjectPtr& object, uint64_t index, uint64_t che
   MutexLock lock(mu_);
   if (!object->alive || object->blocks.Find(index) != nullptr) return;
   object->blocks.Set(index, checksum);
+  SetAllocated(*object, object->allocated);
   object->last_use_s = NowSeconds();
   ++totals_.blocks;
   ResizeUnit(*object, index / options_.unit_blocks);
@@ -289,9 +290,15 @@ void ObjectTable::AddBlock(const ObjectPtr& object, uint64_t index, uint64_t che
 
 void ObjectTable::SetStatus(const ObjectPtr& object, const FileStatus& status) {
   MutexLock lock(mu_);
-  totals_.allocated += status.allocated - object->allocated;
-  object->allocated = status.allocated;
+  SetAllocated(*object, status.allocated);
   SetChange(*object, status.changed_ns);
+}
+
+// No less than its blocks: ZFS counts what was written only when it has reached the medium, seconds later.
+void ObjectTable::SetAllocated(CachedObject& object, uint64_t told) {
+  const uint64_t allocated = std::max(told, RoundUpToPage(object.blocks.present_bytes()));
+  totals_.allocated += allocated - object.allocated;
+  object.allocated = allocated;
 }
 
 // Be it one of our own: somebody else's may hide behind it, and nothing can tell them apart.

@@ -185,6 +185,7 @@ class ObjectTable {
   void TakeOut(const ObjectPtr& object) S3OVERLAY_REQUIRES(mu_);
   void CloseFile(CachedObject& object) S3OVERLAY_REQUIRES(mu_);
   void SetComplete(CachedObject& object, bool complete) S3OVERLAY_REQUIRES(mu_);
+  void SetAllocated(CachedObject& object, uint64_t told) S3OVERLAY_REQUIRES(mu_);
   void SetChange(CachedObject& object, int64_t changed_ns) S3OVERLAY_REQUIRES(mu_);
   void ResizeUnit(const CachedObject& object, uint64_t unit) S3OVERLAY_REQUIRES(mu_);
   void RemoveUnits(const CachedObject& object) S3OVERLAY_REQUIRES(mu_);
