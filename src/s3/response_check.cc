@@ -33,8 +33,8 @@ std::string_view Shown(std::string_view value) { return value.substr(0, 100); }
 Result<void> CheckLength(const HttpResponse& response, uint64_t expected) {
   const std::string* length = response.FindHeader("Content-Length");
   if (length == nullptr) return {};
-  if (ParseSize(*length) != expected)
-    return Bad(fmt::format("{} bytes promised, {} asked for", Shown(*length), expected));
+  const std::string_view shown = Shown(*length);
+  if (ParseSize(*length) != expected) return Bad(fmt::format("{} bytes promised, {} asked for", shown, expected));
   return {};
 }
 

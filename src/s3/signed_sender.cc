@@ -139,11 +139,14 @@ std::optional<Failure> SignedSender::Exchange(const StoreRequest& request, const
   *status = response->status;
   if (response->status >= 200 && response->status < 300) return std::nullopt;
   const std::string body = WithoutSecrets(splitter.error_document(), signed_request);
-  return FailureOfAnswer({.response = *response,
-                          .body = body,
-                          .subject = request.subject,
-                          .has_body = request.method != "HEAD",
-                          .now = clock_.WallNow()});
+  Failure failure = FailureOfAnswer({.response = *response,
+                                     .body = body,
+                                     .subject = request.subject,
+                                     .has_body = request.method != "HEAD",
+                                     .now = clock_.WallNow()});
+  // Once more, for what only stands there when entities are resolved and pieces are joined.
+  failure.error.message = WithoutSecrets(std::move(failure.error.message), signed_request);
+  return failure;
 }
 
 void SignedSender::SetClock(WallTime store_time) {

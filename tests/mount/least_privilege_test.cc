@@ -114,10 +114,11 @@ TEST_F(LeastPrivilege, SecretsThatAreRefusedAreNotShown) {
   sandbox().SetEnvironment("AWS_SESSION_TOKEN", kMarks[1]);
   FailToMount({"--layer", S3Layer()});
   Run({"ls", S3Layer(), "--log-level", "trace"});
-  // The store quotes what it refuses.
+  // The store quotes what it refuses, as it is and with an entity in it.
+  const std::string quoted = kMarks[1] + " or &#77;" + kMarks[1].substr(1);
   proxy().AddRule({.fault = {.answer = HttpMessage{.start_line = "HTTP/1.1 403 Forbidden",
                                                    .headers = {},
-                                                   .body = "<Error><Code>InvalidToken</Code><Message>" + kMarks[1] +
+                                                   .body = "<Error><Code>InvalidToken</Code><Message>" + quoted +
                                                            "</Message></Error>"}}});
   FailToMount({"--layer", S3Layer()});
   Run({"cat", S3Layer() + "/a", "--log-level", "trace"});
