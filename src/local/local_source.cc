@@ -190,7 +190,7 @@ Entry LocalSource::MakeEntry(const std::string& path, const struct stat& status)
   Entry entry;
   entry.attributes = LocalAttributes(status);
   entry.path = path;
-  entry.source = path.empty() ? resolver_.root_path() : resolver_.root_path() + "/" + path;
+  entry.source = resolver_.PathTo(path);
   const FileType type = entry.attributes.type;
   if (type != FileType::kDirectory) entry.version = LocalVersion(status);
   if (type == FileType::kSymlink) entry.enterable = resolver_.IsEnterable(path);

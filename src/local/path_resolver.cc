@@ -209,7 +209,7 @@ class LinkWalk {
   std::string Joined() const { return fmt::format("{}", fmt::join(done_, "/")); }
   std::string Absolute() const {
     if (outside_) return "/" + Joined();
-    return done_.empty() ? resolver_.root_path_ : resolver_.root_path_ + "/" + Joined();
+    return resolver_.PathTo(Joined());
   }
 
   const PathResolver& resolver_;
@@ -233,11 +233,16 @@ PathResolver::PathResolver(PathResolverOptions options, UniqueFd root)
 Result<UniqueFd> PathResolver::Resolve(std::string_view path, LastLink last) const {
   const std::string name(path);
   if (!IsPlain(path)) return SystemError(ENOENT, name);
-  if (IsOwnMount((root_path_ == "/" ? "" : root_path_) + "/" + name, false)) return SystemError(ENOENT, name);
+  if (IsOwnMount(PathTo(name), false)) return SystemError(ENOENT, name);
   auto fd = OpenPath(root_.get(), name);
   if (!fd && !IsLoop(fd.error())) return fd;
   if (fd && (last == LastLink::kKeep || !IsSymlink(fd->get()))) return fd;
   return LinkWalk(*this, path, last, false).Run();
+}
+
+std::string PathResolver::PathTo(std::string_view path) const {
+  const char* const separator = path.empty() || root_path_ == "/" ? "" : "/";
+  return fmt::format("{}{}{}", root_path_, separator, path);
 }
 
 bool PathResolver::IsEnterable(std::string_view path) const {
@@ -257,8 +262,8 @@ void PathResolver::WarnOfHidden(const std::string& link) const {
     MutexLock lock(mu_);
     if (warned_.size() >= kMaxWarnings || !warned_.insert(link).second) return;
   }
-  log::Warning("{}/{}: a link leads out of this layer, so what lies behind it is hidden here (--local-follow shows it)",
-               root_path_, link);
+  log::Warning("{}: a link leads out of this layer, so what lies behind it is hidden here (--local-follow shows it)",
+               PathTo(link));
 }
 
 }  // namespace s3overlay

@@ -40,7 +40,8 @@ class PathResolver {
   bool IsEnterable(std::string_view path) const;
 
   const UniqueFd& root() const { return root_; }
-  const std::string& root_path() const { return root_path_; }  // As it was when the root was opened.
+  // Absolute, from where the root was when it was opened; the root's own for an empty path.
+  std::string PathTo(std::string_view path) const;
 
  private:
   friend class LinkWalk;

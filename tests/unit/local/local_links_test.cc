@@ -144,6 +144,7 @@ TEST_F(LocalLinks, OurOwnMountIsNeverEntered) {
   auto all = LocalSource::Open({.spec = "/", .follow_links_out = false, .mountpoint = mountpoint}, "/");
   ASSERT_TRUE(all);
   EXPECT_EQ(Look(**all, fs::path(mountpoint).relative_path()), "not found");
+  EXPECT_EQ(List(**all, (fs::path(root()) / "relative").relative_path()), "not a directory");
   EXPECT_EQ(Look(**all, (dir_ / "outside").relative_path()), "directory");
 }
 
