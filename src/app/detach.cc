@@ -39,7 +39,9 @@ Result<void> RunFusermount(const std::string& mountpoint, DetachMode mode) {
 
 Result<void> DetachMount(const std::string& mountpoint, DetachMode mode) {
   if (::geteuid() != 0) return RunFusermount(mountpoint, mode);
-  const int flags = UMOUNT_NOFOLLOW | (mode == DetachMode::kAtOnce ? MNT_FORCE | MNT_DETACH : 0);
+  const int flags = UMOUNT_NOFOLLOW | (mode == DetachMode::kAtOnce ? MNT_DETACH : 0);
+  // Older kernels let only the machine's own root, and no container's, end a connection.
+  if (mode == DetachMode::kAtOnce && ::umount2(mountpoint.c_str(), flags | MNT_FORCE) == 0) return {};
   if (::umount2(mountpoint.c_str(), flags) == 0) return {};
   return BusyOr(mountpoint, errno);
 }
