@@ -255,6 +255,7 @@ void ObjectTable::Insert(const ObjectPtr& object) {
   MutexLock lock(mu_);
   objects_[object->name] = object;
   totals_.allocated += object->allocated;
+  SetAllocated(*object, object->allocated);
   totals_.blocks += object->blocks.present_count();
   totals_.complete += object->complete ? 1 : 0;
   std::set<uint64_t> units;

@@ -307,8 +307,9 @@ std::shared_ptr<const CatalogListing> KeyCatalog::LastKnownListing(std::string_v
   return kept;
 }
 
-// A directory that went, or one above it, took along what was known of it and below.
+// A directory that went, or one above it, took along what was known of it and below. What was forgotten has no date.
 bool KeyCatalog::HasGoneSince(std::string_view directory, TimePoint learned_at) const {
+  if (learned_at == TimePoint::min()) return false;
   for (; !directory.empty(); directory = ParentPath(directory)) {
     const auto verdict = cache_.Find(directory);
     const bool is_there = !verdict || (verdict->entry && verdict->entry->is_directory());
