@@ -43,14 +43,17 @@ Usage UsageOf(pid_t pid, const std::string& cache_directory) {
   Usage usage{.rss = NumberAfter(status, "VmRSS:") * 1024,
               .cache_bytes = BytesBelow(cache_directory),
               .threads = NumberAfter(status, "Threads:"),
-              .descriptors = 0};
+              .descriptors = 0,
+              .cache_descriptors = 0};
   std::error_code error;
   for (fs::directory_iterator entry(process / "fd", error), end; !error && entry != end; entry.increment(error)) {
     ++usage.descriptors;
     std::error_code gone;
     const std::string target = fs::read_symlink(entry->path(), gone);
     struct stat attributes{};
-    const bool is_unlinked = target.starts_with(cache_directory) && target.ends_with(" (deleted)");
+    const bool is_of_cache = target.starts_with(cache_directory);
+    if (is_of_cache) ++usage.cache_descriptors;
+    const bool is_unlinked = is_of_cache && target.ends_with(" (deleted)");
     if (is_unlinked && ::stat(entry->path().c_str(), &attributes) == 0) usage.cache_bytes += AllocatedBytes(attributes);
   }
   return usage;
@@ -63,6 +66,7 @@ Usage PeakOf(const std::vector<Usage>& samples, size_t first, size_t last) {
     peak.cache_bytes = std::max(peak.cache_bytes, samples[i].cache_bytes);
     peak.threads = std::max(peak.threads, samples[i].threads);
     peak.descriptors = std::max(peak.descriptors, samples[i].descriptors);
+    peak.cache_descriptors = std::max(peak.cache_descriptors, samples[i].cache_descriptors);
   }
   return peak;
 }

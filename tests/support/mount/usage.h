@@ -20,6 +20,7 @@ struct Usage {
   uint64_t cache_bytes = 0;  // On the medium, of the directory and of what the daemon holds open of it.
   uint64_t threads = 0;
   uint64_t descriptors = 0;
+  uint64_t cache_descriptors = 0;  // Those of them that are files of the cache.
 };
 
 // What the process takes now; zeros where it is gone.
