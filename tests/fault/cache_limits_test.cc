@@ -26,6 +26,7 @@ constexpr bool kSanitized = false;
 
 constexpr uint64_t kCacheSize = 32 * kMiB;
 constexpr uint64_t kMemoryLimit = 64 * kMiB;
+constexpr uint64_t kMaxConnections = 64 + 16;  // Those that are kept, and those in use beside them.
 // What the cache may hold beside its size: a block that is being written, and what the index grows by until it is
 // committed; and what comes and goes while a sample walks over the files.
 constexpr uint64_t kInFlight = 4 * kMiB;
@@ -35,11 +36,13 @@ std::chrono::seconds SoakTime() {
   return std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : kSanitized ? 10 : 120);
 }
 
-// Of all but the cache's own files: how many of those are open depends on what is read at the moment.
+// Of all but the cache's own files, which depend on what is read at the moment, and connections, of which as many are
+// kept as were once needed together.
 double MeanDescriptors(const std::vector<Usage>& samples, size_t first, size_t last) {
   double sum = 0;
   for (size_t i = first; i < last; ++i) {
-    sum += static_cast<double>(samples[i].descriptors - samples[i].cache_descriptors);
+    const Usage& usage = samples[i];
+    sum += static_cast<double>(usage.descriptors - usage.cache_descriptors - usage.connection_descriptors);
   }
   return sum / static_cast<double>(last - first);
 }
@@ -91,14 +94,13 @@ TEST_F(CacheLimits, HoldUnderLoadAndDoNotCreep) {
   const Usage peak = PeakOf(samples, 0, samples.size());
   const Usage middle = PeakOf(samples, third, 2 * third);
   const Usage last = PeakOf(samples, 2 * third, samples.size());
-  // Of one moment, how many depends on what is asked of the store in it: what is left behind shows in the mean.
   const double middle_descriptors = MeanDescriptors(samples, third, 2 * third);
   const double last_descriptors = MeanDescriptors(samples, 2 * third, samples.size());
   std::cout << "read " << load.bytes() / kMiB << " MiB; peak: cache " << peak.cache_bytes / kMiB << " MiB, RSS "
             << peak.rss / kMiB << " (middle " << middle.rss / kMiB << ", last " << last.rss / kMiB << "), threads "
             << peak.threads << ", descriptors " << peak.descriptors << " (" << peak.cache_descriptors
-            << " of the cache; of the others " << middle_descriptors << " on average, last " << last_descriptors
-            << ")\n";
+            << " of the cache, " << peak.connection_descriptors << " of connections; of the others "
+            << middle_descriptors << " on average, last " << last_descriptors << ")\n";
   for (const auto& [name, length] : longest) std::cout << "queue " << name << ": " << length << " at most\n";
   EXPECT_GT(longest["cache-writer"], 0U) << "and the queues are looked at";
   EXPECT_TRUE(Eventually([&] {
@@ -110,6 +112,7 @@ TEST_F(CacheLimits, HoldUnderLoadAndDoNotCreep) {
   EXPECT_LE(peak.threads, 100U);
   EXPECT_LE(peak.descriptors, 400U);
   EXPECT_LE(last_descriptors, middle_descriptors + 4) << "on average";
+  EXPECT_LE(peak.connection_descriptors, 3 * kMaxConnections) << "a socket, and two to be woken by";
   EXPECT_LE(peak.cache_descriptors, 3 * files_.size())
       << "one to read and write, one for the kernel, one on its way out";
   if (kSanitized) return;

@@ -44,7 +44,8 @@ Usage UsageOf(pid_t pid, const std::string& cache_directory) {
               .cache_bytes = BytesBelow(cache_directory),
               .threads = NumberAfter(status, "Threads:"),
               .descriptors = 0,
-              .cache_descriptors = 0};
+              .cache_descriptors = 0,
+              .connection_descriptors = 0};
   std::error_code error;
   for (fs::directory_iterator entry(process / "fd", error), end; !error && entry != end; entry.increment(error)) {
     ++usage.descriptors;
@@ -53,6 +54,7 @@ Usage UsageOf(pid_t pid, const std::string& cache_directory) {
     struct stat attributes{};
     const bool is_of_cache = target.starts_with(cache_directory);
     if (is_of_cache) ++usage.cache_descriptors;
+    if (target.starts_with("socket:") || target.starts_with("anon_inode:")) ++usage.connection_descriptors;
     const bool is_unlinked = is_of_cache && target.ends_with(" (deleted)");
     if (is_unlinked && ::stat(entry->path().c_str(), &attributes) == 0) usage.cache_bytes += AllocatedBytes(attributes);
   }
@@ -67,6 +69,7 @@ Usage PeakOf(const std::vector<Usage>& samples, size_t first, size_t last) {
     peak.threads = std::max(peak.threads, samples[i].threads);
     peak.descriptors = std::max(peak.descriptors, samples[i].descriptors);
     peak.cache_descriptors = std::max(peak.cache_descriptors, samples[i].cache_descriptors);
+    peak.connection_descriptors = std::max(peak.connection_descriptors, samples[i].connection_descriptors);
   }
   return peak;
 }

@@ -20,7 +20,8 @@ struct Usage {
   uint64_t cache_bytes = 0;  // On the medium, of the directory and of what the daemon holds open of it.
   uint64_t threads = 0;
   uint64_t descriptors = 0;
-  uint64_t cache_descriptors = 0;  // Those of them that are files of the cache.
+  uint64_t cache_descriptors = 0;       // Those of them that are files of the cache,
+  uint64_t connection_descriptors = 0;  // and sockets, with what wakes who waits for them.
 };
 
 // What the process takes now; zeros where it is gone.
