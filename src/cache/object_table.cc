@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace s3overlay {
 namespace {
@@ -254,8 +255,7 @@ ObjectPtr ObjectTable::FindLocked(const ObjectName& name) const {
 void ObjectTable::Insert(const ObjectPtr& object) {
   MutexLock lock(mu_);
   objects_[object->name] = object;
-  totals_.allocated += object->allocated;
-  SetAllocated(*object, object->allocated);
+  SetAllocated(*object, std::exchange(object->allocated, 0));
   totals_.blocks += object->blocks.present_count();
   totals_.complete += object->complete ? 1 : 0;
   std::set<uint64_t> units;
