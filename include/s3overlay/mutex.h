@@ -21,7 +21,6 @@
 #define S3OVERLAY_REQUIRES(...) S3OVERLAY_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
 #define S3OVERLAY_EXCLUDES(...) S3OVERLAY_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
 #define S3OVERLAY_ACQUIRE(...) S3OVERLAY_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
-#define S3OVERLAY_TRY_ACQUIRE(...) S3OVERLAY_THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))
 #define S3OVERLAY_RELEASE(...) S3OVERLAY_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
 #define S3OVERLAY_NO_THREAD_SAFETY_ANALYSIS S3OVERLAY_THREAD_ANNOTATION(no_thread_safety_analysis)
 
@@ -35,7 +34,6 @@ class S3OVERLAY_CAPABILITY("mutex") Mutex {
 
   void Lock() S3OVERLAY_ACQUIRE() { mu_.lock(); }
   void Unlock() S3OVERLAY_RELEASE() { mu_.unlock(); }
-  [[nodiscard]] bool TryLock() S3OVERLAY_TRY_ACQUIRE(true) { return mu_.try_lock(); }
 
  private:
   friend class CondVar;
